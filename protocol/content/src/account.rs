@@ -29,7 +29,9 @@ impl AccountKind {
         match proto::AccountKind::try_from(kind) {
             Ok(proto::AccountKind::Person) => Ok(Self::Person),
             Ok(proto::AccountKind::Business) => Ok(Self::Business),
-            Ok(proto::AccountKind::Unspecified) | Err(_) => Err(ContentError::field("kind", "neither person nor business")),
+            Ok(proto::AccountKind::Unspecified) | Err(_) => {
+                Err(ContentError::field("kind", "neither person nor business"))
+            }
         }
     }
 }
@@ -90,7 +92,10 @@ impl Shape for Genesis {
             kind: AccountKind::from_proto(genesis.kind)?,
             account_key: PublicKey::from_slice("account_key", &genesis.account_key)?,
             recovery_hash: Hash::from_slice(&genesis.recovery_hash)?,
-            nonce: genesis.nonce.try_into().map_err(|_| ContentError::field("nonce", "not 16 bytes"))?,
+            nonce: genesis
+                .nonce
+                .try_into()
+                .map_err(|_| ContentError::field("nonce", "not 16 bytes"))?,
         })
     }
 
@@ -150,9 +155,9 @@ impl Shape for LogEntry {
         use proto::LogEntryStatement as P;
         let statement = match &self.statement {
             Statement::DeviceAdded(certificate) => P::DeviceAdded(certificate.to_proto()),
-            Statement::DeviceRevoked { device } => {
-                P::DeviceRevoked(proto::DeviceRevoked { device: device.0.to_vec() })
-            }
+            Statement::DeviceRevoked { device } => P::DeviceRevoked(proto::DeviceRevoked {
+                device: device.0.to_vec(),
+            }),
             Statement::TillCertified(till) => P::TillCertified(proto::TillCertified {
                 till: till.till.0.to_vec(),
                 term: till.term,
@@ -160,12 +165,13 @@ impl Shape for LogEntry {
                 from_ms: till.from.0,
                 until_ms: till.until.0,
             }),
-            Statement::TillRevoked { till, since } => {
-                P::TillRevoked(proto::TillRevoked { till: till.0.to_vec(), since_ms: since.0 })
-            }
-            Statement::KeyReplaced { account_key } => {
-                P::KeyReplaced(proto::KeyReplaced { account_key: account_key.0.to_vec() })
-            }
+            Statement::TillRevoked { till, since } => P::TillRevoked(proto::TillRevoked {
+                till: till.0.to_vec(),
+                since_ms: since.0,
+            }),
+            Statement::KeyReplaced { account_key } => P::KeyReplaced(proto::KeyReplaced {
+                account_key: account_key.0.to_vec(),
+            }),
         };
         proto::LogEntry {
             version: VERSION,
@@ -181,9 +187,9 @@ impl Shape for LogEntry {
         use proto::LogEntryStatement as P;
         let statement = match need("statement", entry.statement)? {
             P::DeviceAdded(certificate) => Statement::DeviceAdded(Signed::from_proto(certificate)?),
-            P::DeviceRevoked(revoked) => {
-                Statement::DeviceRevoked { device: DeviceId::from_slice(&revoked.device)? }
-            }
+            P::DeviceRevoked(revoked) => Statement::DeviceRevoked {
+                device: DeviceId::from_slice(&revoked.device)?,
+            },
             P::TillCertified(till) => Statement::TillCertified(TillCertificate {
                 till: PublicKey::from_slice("till", &till.till)?,
                 term: till.term,
@@ -226,7 +232,11 @@ impl LogLink {
     #[must_use]
     pub fn sign(entry: &LogEntry, key: &SigningKey) -> Self {
         let bytes = entry.to_proto().encode_to_vec();
-        Self { signature: key.sign(LOG_CONTEXT, &bytes), entry: bytes, signer: key.public() }
+        Self {
+            signature: key.sign(LOG_CONTEXT, &bytes),
+            entry: bytes,
+            signer: key.public(),
+        }
     }
 
     /// Checks the signature and reads the entry. Whether it may stand where it stands is for the reader of the log.
@@ -264,7 +274,10 @@ impl AccountLog {
     #[must_use]
     pub fn head(&self) -> LogHead {
         let hash = self.links.last().map_or_else(|| Hash::of(&self.genesis), LogLink::hash);
-        LogHead { len: self.links.len() as u64, hash }
+        LogHead {
+            len: self.links.len() as u64,
+            hash,
+        }
     }
 
     pub(crate) fn to_proto(&self) -> proto::AccountLog {
@@ -273,7 +286,10 @@ impl AccountLog {
             signer: link.signer.0.to_vec(),
             signature: link.signature.to_vec(),
         };
-        proto::AccountLog { genesis: self.genesis.clone(), links: self.links.iter().map(link).collect() }
+        proto::AccountLog {
+            genesis: self.genesis.clone(),
+            links: self.links.iter().map(link).collect(),
+        }
     }
 
     pub(crate) fn from_proto(log: proto::AccountLog) -> Result<Self, ContentError> {
@@ -287,7 +303,10 @@ impl AccountLog {
                     .map_err(|_| ContentError::field("signature", "not 64 bytes"))?,
             })
         };
-        Ok(Self { genesis: log.genesis, links: log.links.into_iter().map(link).collect::<Result<_, _>>()? })
+        Ok(Self {
+            genesis: log.genesis,
+            links: log.links.into_iter().map(link).collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -302,11 +321,17 @@ pub struct LogHead {
 
 impl LogHead {
     pub(crate) fn to_proto(self) -> proto::LogHead {
-        proto::LogHead { len: self.len, hash: self.hash.0.to_vec() }
+        proto::LogHead {
+            len: self.len,
+            hash: self.hash.0.to_vec(),
+        }
     }
 
     pub(crate) fn from_proto(head: &proto::LogHead) -> Result<Self, ContentError> {
-        Ok(Self { len: head.len, hash: Hash::from_slice(&head.hash)? })
+        Ok(Self {
+            len: head.len,
+            hash: Hash::from_slice(&head.hash)?,
+        })
     }
 }
 
@@ -404,11 +429,19 @@ pub struct Payee {
 
 impl Payee {
     pub(crate) fn to_proto(&self) -> proto::Payee {
-        proto::Payee { provider: self.provider.clone(), account: self.account.clone(), live: self.live }
+        proto::Payee {
+            provider: self.provider.clone(),
+            account: self.account.clone(),
+            live: self.live,
+        }
     }
 
     pub(crate) fn from_proto(payee: proto::Payee) -> Self {
-        Self { provider: payee.provider, account: payee.account, live: payee.live }
+        Self {
+            provider: payee.provider,
+            account: payee.account,
+            live: payee.live,
+        }
     }
 }
 

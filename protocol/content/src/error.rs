@@ -25,5 +25,8 @@ impl ContentError {
 
 /// The value, or [`ContentError::Field`] with "missing".
 pub(crate) fn need<T>(field: &'static str, value: Option<T>) -> Result<T, ContentError> {
-    value.ok_or(ContentError::Field { field, reason: "missing" })
+    value.ok_or(ContentError::Field {
+        field,
+        reason: "missing",
+    })
 }

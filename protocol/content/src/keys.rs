@@ -17,7 +17,10 @@ impl PublicKey {
     /// # Errors
     /// [`ContentError::Field`] for any other number of bytes.
     pub fn from_slice(field: &'static str, bytes: &[u8]) -> Result<Self, ContentError> {
-        bytes.try_into().map(Self).map_err(|_| ContentError::field(field, "not 32 bytes"))
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| ContentError::field(field, "not 32 bytes"))
     }
 
     /// True when `signature` is this key's over `context` and `bytes`.
@@ -71,6 +74,14 @@ impl SigningKey {
     #[must_use]
     pub fn sign(&self, context: &str, bytes: &[u8]) -> [u8; 64] {
         self.0.sign(&signature_input(context, bytes)).to_bytes()
+    }
+}
+
+impl SigningKey {
+    /// Signs what MLS gives to be signed. RFC 9420 brings its own context (`MLS 1.0 …`), which none of ours begins with.
+    #[must_use]
+    pub fn sign_mls(&self, payload: &[u8]) -> [u8; 64] {
+        self.0.sign(payload).to_bytes()
     }
 }
 

@@ -29,7 +29,11 @@ mod link;
 mod message;
 mod money;
 mod payment;
-#[allow(unreachable_pub, unnameable_types, reason = "the shapes stay inside; a sealed trait names them")]
+#[allow(
+    unreachable_pub,
+    unnameable_types,
+    reason = "the shapes stay inside; a sealed trait names them"
+)]
 mod proto;
 mod receipt;
 mod signed;
@@ -47,8 +51,6 @@ pub use keys::{PublicKey, SigningKey};
 pub use link::{ContactCode, Link};
 pub use message::{Basis, Body, Card, Content, Marks, QuickReply, Tap, Text};
 pub use money::{Amount, Currency, MINOR_MAX};
-pub use payment::{
-    AnswerBody, AskPayment, Handoff, NotPaid, OrderInfo, OrderPlaced, PaymentAnswer, PaymentRequest,
-};
+pub use payment::{AnswerBody, AskPayment, Handoff, NotPaid, OrderInfo, OrderPlaced, PaymentAnswer, PaymentRequest};
 pub use receipt::{Disclosure, Evidence, Part, PartBody, RECEIPT_FILE_MAGIC, Receipt, ReceiptFile, Refund, Salt};
 pub use signed::{Object, Signed, Verified};

@@ -1,0 +1,157 @@
+//! The 24-hour rule, the recipient's half: a business may write to a person within 24 hours of the person's last action
+//! here, or about an order that the person placed, or with a token that the person gave.
+//!
+//! The person's own device checks it, with the relay's clock on both sides. Only a merchant and a relay that collude can
+//! stretch it.
+
+use comptoir_content::{AccountKind, Basis, Body, Timestamp};
+
+use crate::Refused;
+use crate::limits::SKEW_MS;
+
+/// How long an action of the person allows a business to write, in milliseconds.
+pub const WINDOW_MS: i64 = 24 * 3_600_000;
+
+/// What the recipient's device knows about a message of a business and the reason it names.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    pub sender: AccountKind,
+    pub blocked: bool,
+    pub basis: Option<Basis>,
+    /// For a basis of an action: when the relay accepted that action of ours. `None` when there is no such action.
+    pub action_accepted_at: Option<Timestamp>,
+    /// For a basis of an order: this person placed it here.
+    pub order_is_ours: bool,
+    /// For a basis of a token: this person gave it and it was not used.
+    pub token_is_good: bool,
+    /// The sender's clock.
+    pub sent_at: Timestamp,
+    /// The relay's clock.
+    pub accepted_at: Timestamp,
+}
+
+/// What a message is, as far as this rule is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// Something a person would read.
+    Words,
+    /// Marks and other silent business of the protocol.
+    Silent,
+    /// The result of an order: an answer, a receipt, a refund.
+    Result,
+}
+
+/// How the rule sees a message.
+#[must_use]
+pub fn weight(body: &Body) -> Weight {
+    match body {
+        Body::Marks(_) | Body::Hello(_) | Body::AskPayment(_) => Weight::Silent,
+        Body::PaymentAnswer(_) | Body::Receipt(_) | Body::Refund(_) => Weight::Result,
+        Body::Text(_) | Body::Tap(_) | Body::Card(_) | Body::Invoice(_) | Body::OrderPlaced(_) | Body::Unknown => {
+            Weight::Words
+        }
+    }
+}
+
+/// Judges one message. An `Err` is held apart: stored, not shown, no notification.
+///
+/// # Errors
+/// [`Refused`] says which rule.
+pub fn judge(weight: Weight, facts: &Facts) -> Result<(), Refused> {
+    if facts.blocked && weight != Weight::Result {
+        return Err(Refused::ConsentBlocked);
+    }
+    if facts.sender == AccountKind::Person || weight != Weight::Words {
+        // Results are believed only for an order of ours, which the checkout checks before it moves.
+        return Ok(());
+    }
+    match facts.basis {
+        Some(Basis::Action(_)) => {
+            let action = facts.action_accepted_at.ok_or(Refused::ConsentUnknown)?;
+            let within = |at: Timestamp| (-SKEW_MS..=WINDOW_MS + SKEW_MS).contains(&at.since_ms(action));
+            if within(facts.sent_at) && within(facts.accepted_at) {
+                Ok(())
+            } else {
+                Err(Refused::ConsentClosed)
+            }
+        }
+        Some(Basis::Order(_)) if facts.order_is_ours => Ok(()),
+        Some(Basis::Token(_)) if facts.token_is_good => Ok(()),
+        Some(Basis::Order(_) | Basis::Token(_)) | None => Err(Refused::ConsentUnknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comptoir_content::Uid;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn check(after_ms: i64, change: impl FnOnce(&mut Facts)) -> Result<(), Refused> {
+        let action = Timestamp(1_700_000_000_000);
+        let mut facts = Facts {
+            sender: AccountKind::Business,
+            blocked: false,
+            basis: Some(Basis::Action(Uid([1; 16]))),
+            action_accepted_at: Some(action),
+            order_is_ours: false,
+            token_is_good: false,
+            sent_at: action.plus_ms(after_ms),
+            accepted_at: action.plus_ms(after_ms),
+        };
+        change(&mut facts);
+        judge(Weight::Words, &facts)
+    }
+
+    #[test]
+    fn within_a_day_of_an_action_a_business_may_write() {
+        for after in [0, HOUR, 24 * HOUR, 24 * HOUR + SKEW_MS] {
+            assert_eq!(check(after, |_| {}), Ok(()), "{after}");
+        }
+    }
+
+    #[test]
+    fn later_it_may_not_whatever_its_own_clock_says() {
+        assert_eq!(check(24 * HOUR + SKEW_MS + 1, |_| {}), Err(Refused::ConsentClosed));
+        assert_eq!(
+            check(48 * HOUR, |facts| facts.sent_at = Timestamp(1_700_000_000_000)),
+            Err(Refused::ConsentClosed)
+        );
+        assert_eq!(
+            check(HOUR, |facts| facts.sent_at = facts.sent_at.plus_ms(48 * HOUR)),
+            Err(Refused::ConsentClosed)
+        );
+        assert_eq!(check(-HOUR, |_| {}), Err(Refused::ConsentClosed));
+    }
+
+    #[test]
+    fn an_action_that_never_was_allows_nothing() {
+        assert_eq!(
+            check(0, |facts| facts.action_accepted_at = None),
+            Err(Refused::ConsentUnknown)
+        );
+        assert_eq!(check(0, |facts| facts.basis = None), Err(Refused::ConsentUnknown));
+    }
+
+    #[test]
+    fn a_block_revokes_everything_but_results() {
+        assert_eq!(check(0, |facts| facts.blocked = true), Err(Refused::ConsentBlocked));
+        let mut facts = None;
+        let _ = check(0, |given| {
+            given.blocked = true;
+            facts = Some(*given);
+        });
+        assert_eq!(judge(Weight::Result, &facts.unwrap()), Ok(()));
+    }
+
+    #[test]
+    fn a_person_needs_no_reason() {
+        let person = |facts: &mut Facts| {
+            facts.sender = AccountKind::Person;
+            facts.basis = None;
+        };
+        assert_eq!(check(90 * 24 * HOUR, person), Ok(()));
+    }
+}

@@ -1,0 +1,162 @@
+//! The life of a conversation's groups. The conversation id outlives them; each life is a generation, and the relay says
+//! who opened it first.
+//!
+//! ```mermaid
+//! stateDiagram-v2
+//!     [*] --> Absent
+//!     Absent --> Opening: write first
+//!     Opening --> Open: the relay accepted
+//!     Opening --> Awaiting: somebody else was first
+//!     Absent --> Open: invited
+//!     Awaiting --> Open: invited
+//!     Awaiting --> Opening: their invitation cannot be opened
+//!     Open --> Open: invited into a newer generation
+//! ```
+
+use crate::Refused;
+
+/// Where a conversation stands on this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversation {
+    /// Nobody has written yet.
+    Absent,
+    /// Our group of `generation` waits for the relay to accept it. Messages are queued behind it.
+    Opening { generation: u32 },
+    /// Messages are sealed in the group of `generation`.
+    Open { generation: u32 },
+    /// Somebody else opened `generation` first; their invitation is on its way.
+    Awaiting { generation: u32 },
+}
+
+/// What can happen to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// This device wants to write and has key packages of all others.
+    Start,
+    /// The relay accepted our generation.
+    Ordered,
+    /// The relay has `generation` already, by somebody else.
+    Stale { generation: u32 },
+    /// An invitation into `generation` was opened.
+    Joined { generation: u32 },
+    /// An invitation into `generation` cannot be opened, now or ever.
+    Unreadable { generation: u32 },
+}
+
+/// What the caller does with groups, in the same transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Create the group of this generation and queue its opening before all messages.
+    CreateGroup { generation: u32 },
+    /// Delete the group of this generation with all its secrets.
+    DropGroup { generation: u32 },
+    /// Seal everything unsent again, under the same uids, in the group that is open now.
+    SealAgain,
+}
+
+/// The next state and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub next: Conversation,
+    pub effects: Vec<Effect>,
+}
+
+/// # Errors
+/// [`Refused::OutOfOrder`] for a pair that cannot be.
+pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
+    use {Conversation as S, Input as I};
+    let to = |next, effects| Ok(Step { next, effects });
+    match (conversation, input) {
+        (S::Absent, I::Start) => to(
+            S::Opening { generation: 0 },
+            vec![Effect::CreateGroup { generation: 0 }],
+        ),
+        (S::Opening { .. } | S::Open { .. }, I::Start) => to(conversation, vec![]),
+        (S::Opening { generation }, I::Ordered) => to(S::Open { generation }, vec![]),
+        (S::Open { .. } | S::Awaiting { .. }, I::Ordered) => to(conversation, vec![]),
+        // The relay is ahead of us: what we made is nobody's group, and messages wait for the invitation.
+        (S::Opening { generation: ours }, I::Stale { generation }) => {
+            to(S::Awaiting { generation }, vec![Effect::DropGroup { generation: ours }])
+        }
+        (S::Open { .. } | S::Awaiting { .. }, I::Stale { .. }) => to(conversation, vec![]),
+        (S::Absent, I::Joined { generation }) => to(S::Open { generation }, vec![]),
+        (S::Awaiting { generation: expected }, I::Joined { generation }) if generation >= expected => {
+            to(S::Open { generation }, vec![Effect::SealAgain])
+        }
+        (S::Opening { generation: ours }, I::Joined { generation }) if generation >= ours => to(
+            S::Open { generation },
+            vec![Effect::DropGroup { generation: ours }, Effect::SealAgain],
+        ),
+        (S::Open { generation: ours }, I::Joined { generation }) if generation > ours => {
+            to(S::Open { generation }, vec![Effect::SealAgain])
+        }
+        // An invitation into the past: its group is of no use.
+        (_, I::Joined { generation }) => to(conversation, vec![Effect::DropGroup { generation }]),
+        (S::Awaiting { generation: lost }, I::Unreadable { generation }) if generation >= lost => {
+            let next = generation.saturating_add(1);
+            to(
+                S::Opening { generation: next },
+                vec![Effect::CreateGroup { generation: next }, Effect::SealAgain],
+            )
+        }
+        (_, I::Unreadable { .. }) => to(conversation, vec![]),
+        (S::Awaiting { .. }, I::Start) => to(conversation, vec![]),
+        (S::Absent, I::Ordered | I::Stale { .. }) => Err(Refused::OutOfOrder {
+            state: "a conversation nobody began",
+            input: "an answer of the relay",
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_who_write_first_at_once_meet_in_one_group() {
+        let opening = step(Conversation::Absent, Input::Start).unwrap();
+        assert_eq!(opening.effects, [Effect::CreateGroup { generation: 0 }]);
+        let lost = step(opening.next, Input::Stale { generation: 0 }).unwrap();
+        assert_eq!(lost.next, Conversation::Awaiting { generation: 0 });
+        assert_eq!(lost.effects, [Effect::DropGroup { generation: 0 }]);
+        let joined = step(lost.next, Input::Joined { generation: 0 }).unwrap();
+        assert_eq!(joined.next, Conversation::Open { generation: 0 });
+        assert_eq!(joined.effects, [Effect::SealAgain]);
+    }
+
+    #[test]
+    fn an_invitation_that_cannot_be_opened_starts_the_next_generation() {
+        let step = step(
+            Conversation::Awaiting { generation: 3 },
+            Input::Unreadable { generation: 3 },
+        )
+        .unwrap();
+        assert_eq!(step.next, Conversation::Opening { generation: 4 });
+    }
+
+    #[test]
+    fn every_input_may_come_twice() {
+        let states = [
+            Conversation::Absent,
+            Conversation::Opening { generation: 1 },
+            Conversation::Open { generation: 1 },
+            Conversation::Awaiting { generation: 1 },
+        ];
+        let inputs = [
+            Input::Start,
+            Input::Ordered,
+            Input::Stale { generation: 1 },
+            Input::Joined { generation: 1 },
+            Input::Unreadable { generation: 1 },
+        ];
+        for state in states {
+            for input in inputs {
+                let Ok(once) = step(state, input) else { continue };
+                // A second Unreadable starts no third generation; nothing falls back to Absent.
+                let twice = step(once.next, input).unwrap();
+                assert_ne!(twice.next, Conversation::Absent);
+                assert_eq!(twice.next, once.next, "{state:?} {input:?}");
+            }
+        }
+    }
+}

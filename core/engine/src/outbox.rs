@@ -1,0 +1,41 @@
+//! When something unsent is tried again.
+
+use comptoir_content::Timestamp;
+
+/// First wait after a failure, in milliseconds.
+const BACK_OFF_MS_MIN: i64 = 500;
+/// Longest wait, in milliseconds: five minutes.
+const BACK_OFF_MS_MAX: i64 = 300_000;
+
+/// When the next try is due after `failures` in a row: twice as long each time, less a random part so that a crowd does
+/// not come back at once. `random` is any number.
+#[must_use]
+pub fn next_try(failures: u32, random: u32, now: Timestamp) -> Timestamp {
+    let full = BACK_OFF_MS_MIN
+        .saturating_mul(1 << failures.min(16))
+        .min(BACK_OFF_MS_MAX);
+    now.plus_ms(full - i64::from(random) % (full / 2).max(1))
+}
+
+/// How many conflicts an intent survives before a person is told.
+pub const CONFLICTS_MAX: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_stay_within_bounds() {
+        let now = Timestamp(1_000_000);
+        for failures in 0..40 {
+            for random in [0, 1, 12345, u32::MAX] {
+                let wait = next_try(failures, random, now).since_ms(now);
+                assert!(
+                    (BACK_OFF_MS_MIN / 2..=BACK_OFF_MS_MAX).contains(&wait),
+                    "{failures} {random}: {wait}"
+                );
+            }
+        }
+        assert!(next_try(3, 0, now) > next_try(1, 0, now));
+    }
+}

@@ -1,0 +1,93 @@
+//! A refusal by a rule is data: a reason that a screen shows and a caller can act on.
+
+/// Why a rule said no. [`Refused::key`] is its stable name, the key of the words on a screen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("altered, or not signed by this shop")]
+    InvoiceSignature,
+    #[error("lines and total disagree")]
+    InvoiceSums,
+    #[error("this invoice breaks the rule about its {field}")]
+    InvoiceRule { field: &'static str },
+    #[error("the invoice has expired; ask for a new one")]
+    InvoiceExpired,
+    #[error("already paid")]
+    AlreadyPaid,
+    #[error("made by a newer version; update first")]
+    UpdateApp,
+    #[error("this invoice is for somebody else")]
+    NotForYou,
+    #[error("the shop's key changed; check it before paying")]
+    KeyChanged,
+    #[error("the money would not go to an account that the shop vouches for")]
+    PayeeUnknown,
+    #[error("the amount differs from the invoice")]
+    AmountDiffers,
+    #[error("cannot be paid here")]
+    MethodNone,
+    #[error("complete or correct the {field}")]
+    Info { field: &'static str },
+    #[error("the tip is more than the shop accepts")]
+    Tip,
+    #[error("checking; do not pay again")]
+    Checking,
+    #[error("the shop did not answer yet")]
+    NoAnswer,
+    #[error("not a receipt that can be verified: {why}")]
+    ReceiptUnverified { why: &'static str },
+    #[error("the refund is more than what was paid")]
+    RefundTooLarge,
+    #[error("over 24 hours since they wrote")]
+    ConsentClosed,
+    #[error("the business named no reason to write that holds")]
+    ConsentUnknown,
+    #[error("blocked")]
+    ConsentBlocked,
+    #[error("longer than {max} characters: {field}")]
+    TooLong { field: &'static str, max: usize },
+    #[error("{field} has characters that cannot be shown")]
+    BadText { field: &'static str },
+    #[error("{field} is missing")]
+    Missing { field: &'static str },
+    #[error("this looks like a card number; nobody needs it here")]
+    CardNumber,
+    #[error("that button is no longer there")]
+    ReplyGone,
+    #[error("{state} cannot take {input}")]
+    OutOfOrder { state: &'static str, input: &'static str },
+}
+
+impl Refused {
+    /// The stable name, `area.reason`.
+    #[must_use]
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::InvoiceSignature => "invoice.signature",
+            Self::InvoiceSums => "invoice.sums",
+            Self::InvoiceRule { .. } => "invoice.limits",
+            Self::InvoiceExpired => "invoice.expired",
+            Self::AlreadyPaid => "invoice.already_paid",
+            Self::UpdateApp => "invoice.version",
+            Self::NotForYou => "invoice.audience",
+            Self::KeyChanged => "invoice.key_changed",
+            Self::PayeeUnknown => "method.payee",
+            Self::AmountDiffers => "submit.mismatch",
+            Self::MethodNone => "method.none",
+            Self::Info { .. } => "info.field",
+            Self::Tip => "invoice.tip",
+            Self::Checking => "submit.unknown",
+            Self::NoAnswer => "shop.no_answer",
+            Self::ReceiptUnverified { .. } => "receipt.unverified",
+            Self::RefundTooLarge => "refund.too_large",
+            Self::ConsentClosed => "consent.closed",
+            Self::ConsentUnknown => "consent.unknown",
+            Self::ConsentBlocked => "consent.blocked",
+            Self::TooLong { .. } => "text.too_long",
+            Self::BadText { .. } => "text.characters",
+            Self::Missing { .. } => "text.missing",
+            Self::CardNumber => "text.card_number",
+            Self::ReplyGone => "reply.gone",
+            Self::OutOfOrder { .. } => "state.out_of_order",
+        }
+    }
+}
