@@ -1,0 +1,28 @@
+//! QR codes: text to symbols ([`Symbol`]), pictures to codes ([`read_picture`]), and what a code means ([`Scanned`]).
+//!
+//! Everything here is a pure function of its input: no clock, no file, no network. Pictures come from strangers, so
+//! reading one has a fixed budget of memory and work and never panics. A code never acts by itself: whoever calls
+//! [`Scanned::of`] shows the person what was found and lets them choose.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use comptoir_qr::{Scanned, Symbol, read_picture};
+//!
+//! let png = Symbol::of_text("COMPTOIR:C/BAKERY234567")?.png(4)?;
+//! let codes = read_picture(&png)?;
+//! assert_eq!(Scanned::of(&codes[0]), Scanned::Comptoir("COMPTOIR:C/BAKERY234567".to_owned()));
+//! # Ok(())
+//! # }
+//! ```
+
+mod decoder;
+mod read;
+mod render;
+mod scanned;
+mod segments;
+mod write;
+
+pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_picture};
+pub use render::{MAX_PNG_SIDE, Terminal};
+pub use scanned::Scanned;
+pub use write::{Level, QUIET_ZONE, Symbol, WriteError};

@@ -1,0 +1,187 @@
+//! Pictures to codes. A picture comes from a stranger: its size is checked from the header before anything is decoded,
+//! memory and work are bounded, and nothing in it can cause a panic.
+
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::imageops::{self, FilterType};
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+
+use crate::decoder;
+
+/// The largest file that is looked at, in bytes.
+pub const MAX_PICTURE_BYTES: usize = 16 << 20;
+/// The longest side of a picture, in pixels.
+pub const MAX_PICTURE_SIDE: u32 = 8192;
+/// The largest picture, in pixels.
+pub const MAX_PICTURE_PIXELS: u64 = 40_000_000;
+
+/// What decoding may allocate: 40 megapixels of 8-bit colour with transparency and some room to work.
+const MAX_DECODED_BYTES: u64 = 256 << 20;
+/// Larger pictures are shrunk to this before anyone looks for codes: a full HD frame.
+const WORKING_SIDE: u32 = 1920;
+/// Smaller pictures are enlarged, because the detector wants more than one pixel per module.
+const SMALL_SIDE: u32 = 400;
+
+/// A code found in a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The content exactly as the symbol holds it.
+    pub bytes: Vec<u8>,
+    /// The content as text, when it is text: UTF-8, else the character set that the symbol declares or suggests.
+    pub text: Option<String>,
+    /// The corners as `[x, y]` in pixels of the picture as it is shown (turned as its EXIF data says): top left, top
+    /// right, bottom right, bottom left of the code itself.
+    pub corners: [[i32; 2]; 4],
+}
+
+/// Why a picture could not be read. A picture without a code is not an error.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Neither PNG nor JPEG nor WebP. Ask for another file.
+    #[error("this is not a PNG, JPEG or WebP picture")]
+    NotAPicture,
+    /// The file is larger than [`MAX_PICTURE_BYTES`]. Ask for a smaller one.
+    #[error("the file has {size_bytes} bytes, more than {MAX_PICTURE_BYTES}")]
+    TooManyBytes { size_bytes: usize },
+    /// A side is longer than [`MAX_PICTURE_SIDE`], or the picture larger than [`MAX_PICTURE_PIXELS`], or it would need
+    /// too much memory. Shrink or crop it first. `pixels` is width and height, where the header was read that far.
+    #[error("the picture is larger than {MAX_PICTURE_SIDE} pixels a side or {MAX_PICTURE_PIXELS} pixels in all")]
+    TooLarge { pixels: Option<(u32, u32)> },
+    /// The picture is damaged or incomplete. Ask for it again.
+    #[error("the picture is damaged")]
+    Damaged(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+}
+
+/// Finds the QR codes in a PNG, JPEG or WebP file, dark on light and light on dark, in no particular order.
+///
+/// An empty answer means that no code was found. Several codes are for the user to choose from.
+///
+/// # Errors
+/// See [`ReadError`]; a code that is there but unreadable is not one of them.
+///
+/// ```
+/// let png = comptoir_qr::Symbol::of_text("two croissants")?.png(3)?;
+/// let codes = comptoir_qr::read_picture(&png)?;
+/// assert_eq!(codes[0].text.as_deref(), Some("two croissants"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn read_picture(file: &[u8]) -> Result<Vec<Code>, ReadError> {
+    if file.len() > MAX_PICTURE_BYTES {
+        return Err(ReadError::TooManyBytes { size_bytes: file.len() });
+    }
+    catch_unwind(AssertUnwindSafe(|| decode(file).map(|gray| find_codes(&gray))))
+        .unwrap_or(Err(ReadError::Damaged(None)))
+}
+
+fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {
+    let format = image::guess_format(file).map_err(|_| ReadError::NotAPicture)?;
+    if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
+        return Err(ReadError::NotAPicture);
+    }
+    let refused = |error: ImageError, pixels| {
+        if matches!(error, ImageError::Limits(_)) {
+            ReadError::TooLarge { pixels }
+        } else {
+            ReadError::Damaged(Some(Box::new(error)))
+        }
+    };
+
+    // Building the decoder reads the header and no more.
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODED_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(file), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(|error| refused(error, None))?;
+    let (width, height) = decoder.dimensions();
+    let pixels = Some((width, height));
+    let area = u64::from(width) * u64::from(height);
+    if width.max(height) > MAX_PICTURE_SIDE || area > MAX_PICTURE_PIXELS || decoder.total_bytes() > MAX_DECODED_BYTES {
+        return Err(ReadError::TooLarge { pixels });
+    }
+    if area == 0 {
+        return Err(ReadError::Damaged(None));
+    }
+    let orientation = decoder.orientation().map_err(|error| refused(error, pixels))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| refused(error, pixels))?;
+    picture.apply_orientation(orientation);
+    Ok(gray_on_white(picture))
+}
+
+/// What a person sees on a white page: transparent pixels are light.
+fn gray_on_white(picture: DynamicImage) -> GrayImage {
+    if !picture.color().has_alpha() {
+        return picture.into_luma8();
+    }
+    let picture = picture.into_luma_alpha8();
+    GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [gray, alpha] = picture.get_pixel(x, y).0.map(u32::from);
+        let seen = (gray * alpha + 255 * (255 - alpha)) / 255;
+        image::Luma([u8::try_from(seen).unwrap_or(u8::MAX)])
+    })
+}
+
+/// Looks at the picture in several sizes, each as it is and inverted. Every size finds codes that the others miss: the
+/// small ones see through the moiré of a photographed screen, the large ones read codes far away.
+fn find_codes(picture: &GrayImage) -> Vec<Code> {
+    let mut codes: Vec<Code> = Vec::new();
+    for mut layer in layers(picture) {
+        let scale = [
+            picture.width() as f32 / layer.width() as f32,
+            picture.height() as f32 / layer.height() as f32,
+        ];
+        for inverted in [false, true] {
+            if inverted {
+                imageops::invert(&mut layer);
+            }
+            for found in decoder::find(layer.as_raw(), layer.width(), layer.height()) {
+                // A cast from a float saturates, so even a corner far outside stays a number.
+                let corners = found
+                    .corners
+                    .map(|[x, y]| [(x * scale[0]).round() as i32, (y * scale[1]).round() as i32]);
+                let code = Code {
+                    bytes: found.bytes,
+                    text: found.text,
+                    corners,
+                };
+                if !codes.iter().any(|known| same_place(known, &code)) {
+                    codes.push(code);
+                }
+            }
+        }
+    }
+    codes
+}
+
+fn layers(picture: &GrayImage) -> Vec<GrayImage> {
+    let (width, height) = picture.dimensions();
+    let longest = width.max(height);
+    let mut layers = vec![if longest > WORKING_SIDE {
+        let fit = |side: u32| (side * WORKING_SIDE / longest).max(1);
+        imageops::thumbnail(picture, fit(width), fit(height))
+    } else {
+        picture.clone()
+    }];
+    if longest <= SMALL_SIDE {
+        layers.push(imageops::resize(picture, width * 3, height * 3, FilterType::Nearest));
+        return layers;
+    }
+    while let Some(last) = layers.last()
+        && last.width().min(last.height()) >= SMALL_SIDE
+        && layers.len() < 3
+    {
+        layers.push(imageops::thumbnail(last, last.width() / 2, last.height() / 2));
+    }
+    layers
+}
+
+/// Whether two finds are one code seen twice: the same content, the middle of one within the other's box.
+fn same_place(known: &Code, other: &Code) -> bool {
+    let middle = |axis: usize| other.corners.iter().map(|corner| i64::from(corner[axis])).sum::<i64>() / 4;
+    let within = |axis: usize| {
+        let along = known.corners.map(|corner| i64::from(corner[axis]));
+        let [low, high] = [along.iter().min(), along.iter().max()].map(|end| end.copied().unwrap_or_default());
+        (low..=high).contains(&middle(axis))
+    };
+    known.bytes == other.bytes && within(0) && within(1)
+}
