@@ -303,3 +303,25 @@ fn role_fits(role: DeviceRole, kind: AccountKind) -> bool {
         | (DeviceRole::Merchant | DeviceRole::Gateway, AccountKind::Person) => false,
     }
 }
+
+/// The number that two people compare: 60 digits from both account keys, the same on both sides.
+///
+/// Each half is SHA-256 iterated 5,200 times over a version, the key and itself, of which 30 digits are taken, so that a
+/// key which collides in the digits costs too much to find. The smaller key comes first.
+#[must_use]
+pub fn safety_number(one: PublicKey, other: PublicKey) -> String {
+    let (low, high) = if one <= other { (one, other) } else { (other, one) };
+    [low, high].iter().map(|key| digits(*key)).collect::<Vec<_>>().join(" ")
+}
+
+fn digits(key: PublicKey) -> String {
+    let mut hash = Hash::of(&[b"comptoir/safety-number/v1\0".as_slice(), &key.0].concat());
+    for _ in 0..5200 {
+        hash = Hash::of(&[hash.0.as_slice(), &key.0].concat());
+    }
+    let groups = hash.0.as_chunks::<5>().0.iter().take(6).map(|chunk| {
+        let number = chunk.iter().fold(0u64, |number, &byte| number << 8 | u64::from(byte));
+        format!("{:05}", number % 100_000)
+    });
+    groups.collect::<Vec<_>>().join(" ")
+}

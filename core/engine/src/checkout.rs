@@ -141,6 +141,8 @@ pub enum SheetHint {
 pub enum Input<'a> {
     /// The customer tapped Pay, and `merchant` is the shop's account as verified now.
     Place { choice: Box<Choice>, merchant: &'a Account },
+    /// Another device of ours placed this order, and watches over it.
+    PlacedElsewhere(Box<OrderPlaced>),
     /// The till answered; `payees` stand in the shop's profile.
     Answered {
         answer: Verified<PaymentAnswer>,
@@ -164,6 +166,7 @@ impl Input<'_> {
     fn name(&self) -> &'static str {
         match self {
             Input::Place { .. } => "a tap on Pay",
+            Input::PlacedElsewhere(_) => "an order of our other device",
             Input::Answered { .. } => "the till's answer",
             Input::SheetClosed(_) => "a closed sheet",
             Input::Settled(_) => "a receipt",
@@ -239,6 +242,12 @@ pub fn step(checkout: Checkout, input: Input<'_>, now: Timestamp) -> Result<Step
         // A second tap finds the attempt that is on its way; it makes no other.
         (S::Placed | S::AwaitingConsent | S::Settling, I::Place { .. }) => Err(Refused::Checking),
         (S::Paid | S::PartRefunded | S::Refunded, I::Place { .. }) => Err(Refused::AlreadyPaid),
+
+        (S::Offered | S::NotPaid | S::Expired, I::PlacedElsewhere(order)) => placed_elsewhere(checkout, *order),
+        (
+            S::Placed | S::AwaitingConsent | S::Settling | S::Paid | S::PartRefunded | S::Refunded,
+            I::PlacedElsewhere(_),
+        ) => checkout.stay(),
 
         (
             S::Placed | S::AwaitingConsent | S::Settling | S::NotPaid,
@@ -341,6 +350,16 @@ fn place(checkout: Checkout, choice: Choice, merchant: &Account, now: Timestamp)
         next,
         effects: vec![Effect::SendOrder(order)],
     })
+}
+
+/// This device shows that the invoice is being paid; the one that holds the payer key asks and opens sheets.
+fn placed_elsewhere(checkout: Checkout, order: OrderPlaced) -> Result<Step, Refused> {
+    if order.invoice_hash != checkout.invoice.hash() || order.check_proof().is_err() {
+        return Err(Refused::InvoiceSignature);
+    }
+    let next =
+        Checkout { state: State::Placed, order: Some(order), request: None, not_paid: None, wake_at: None, ..checkout };
+    Ok(Step { next, effects: vec![] })
 }
 
 /// What the shop asked to know must be there, and look like it.

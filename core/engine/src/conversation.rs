@@ -9,7 +9,9 @@
 //!     Opening --> Awaiting: somebody else was first
 //!     Absent --> Open: invited
 //!     Awaiting --> Open: invited
-//!     Awaiting --> Opening: their invitation cannot be opened
+//!     Awaiting --> Lost: their invitation cannot be opened
+//!     Lost --> Opening: write again, one generation on
+//!     Lost --> Open: invited
 //!     Open --> Open: invited into a newer generation
 //! ```
 
@@ -26,6 +28,8 @@ pub enum Conversation {
     Open { generation: u32 },
     /// Somebody else opened `generation` first; their invitation is on its way.
     Awaiting { generation: u32 },
+    /// `generation` exists and this device cannot get into it: it needs a new one.
+    Lost { generation: u32 },
 }
 
 /// What can happen to it.
@@ -71,16 +75,22 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
             S::Opening { generation: 0 },
             vec![Effect::CreateGroup { generation: 0 }],
         ),
-        (S::Opening { .. } | S::Open { .. }, I::Start) => to(conversation, vec![]),
+        (S::Lost { generation }, I::Start) => {
+            let generation = generation.saturating_add(1);
+            to(S::Opening { generation }, vec![Effect::CreateGroup { generation }])
+        }
+        (S::Opening { .. } | S::Open { .. } | S::Awaiting { .. }, I::Start) => to(conversation, vec![]),
         (S::Opening { generation }, I::Ordered) => to(S::Open { generation }, vec![]),
-        (S::Open { .. } | S::Awaiting { .. }, I::Ordered) => to(conversation, vec![]),
+        (S::Open { .. } | S::Awaiting { .. } | S::Lost { .. }, I::Ordered) => to(conversation, vec![]),
         // The relay is ahead of us: what we made is nobody's group, and messages wait for the invitation.
         (S::Opening { generation: ours }, I::Stale { generation }) => {
             to(S::Awaiting { generation }, vec![Effect::DropGroup { generation: ours }])
         }
-        (S::Open { .. } | S::Awaiting { .. }, I::Stale { .. }) => to(conversation, vec![]),
+        (S::Open { .. } | S::Awaiting { .. } | S::Lost { .. }, I::Stale { .. }) => to(conversation, vec![]),
         (S::Absent, I::Joined { generation }) => to(S::Open { generation }, vec![]),
-        (S::Awaiting { generation: expected }, I::Joined { generation }) if generation >= expected => {
+        (S::Awaiting { generation: expected } | S::Lost { generation: expected }, I::Joined { generation })
+            if generation >= expected =>
+        {
             to(S::Open { generation }, vec![Effect::SealAgain])
         }
         (S::Opening { generation: ours }, I::Joined { generation }) if generation >= ours => to(
@@ -100,7 +110,6 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
             )
         }
         (_, I::Unreadable { .. }) => to(conversation, vec![]),
-        (S::Awaiting { .. }, I::Start) => to(conversation, vec![]),
         (S::Absent, I::Ordered | I::Stale { .. }) => Err(Refused::OutOfOrder {
             state: "a conversation nobody began",
             input: "an answer of the relay",
@@ -141,6 +150,7 @@ mod tests {
             Conversation::Opening { generation: 1 },
             Conversation::Open { generation: 1 },
             Conversation::Awaiting { generation: 1 },
+            Conversation::Lost { generation: 1 },
         ];
         let inputs = [
             Input::Start,

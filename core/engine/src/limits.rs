@@ -1,5 +1,6 @@
 //! Limits on what people and shops say, the same on both ends. Lengths of text are in Unicode scalar values after NFC.
 
+use comptoir_content::{AccountKind, Body, QuickReply};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::Refused;
@@ -60,6 +61,65 @@ pub fn check_title(field: &'static str, text: &str, chars_max: usize) -> Result<
         return Err(Refused::Missing { field });
     }
     check_text(field, text, chars_max, false)
+}
+
+/// Checks what is about to be said, or was: lengths, counts, characters, and that nobody sends a card number.
+///
+/// # Errors
+/// [`Refused`] names the field.
+pub fn check_body(body: &Body, sender: AccountKind) -> Result<(), Refused> {
+    match body {
+        Body::Text(text) => {
+            let max = match sender {
+                AccountKind::Person => PERSON_TEXT_CHARS_MAX,
+                AccountKind::Business => BUSINESS_TEXT_CHARS_MAX,
+            };
+            if text.body.trim().is_empty() {
+                return Err(Refused::Missing { field: "text" });
+            }
+            check_text("text", &text.body, max, true)?;
+            if has_card_number(&text.body) {
+                return Err(Refused::CardNumber);
+            }
+            check_replies("quick replies", &text.quick_replies, QUICK_REPLIES_MAX)
+        }
+        Body::Tap(tap) => {
+            check_title("title", &tap.title, QUICK_REPLY_TITLE_CHARS_MAX)?;
+            check_payload(&tap.payload)
+        }
+        Body::Card(card) => {
+            check_title("title", &card.title, CARD_TITLE_CHARS_MAX)?;
+            check_text("subtitle", &card.subtitle, CARD_TITLE_CHARS_MAX, false)?;
+            check_replies("buttons", &card.buttons, CARD_BUTTONS_MAX)
+        }
+        Body::Marks(_)
+        | Body::Hello(_)
+        | Body::Invoice(_)
+        | Body::OrderPlaced(_)
+        | Body::PaymentAnswer(_)
+        | Body::AskPayment(_)
+        | Body::Receipt(_)
+        | Body::Refund(_)
+        | Body::Unknown => Ok(()),
+    }
+}
+
+fn check_replies(field: &'static str, replies: &[QuickReply], max: usize) -> Result<(), Refused> {
+    if replies.len() > max {
+        return Err(Refused::TooLong { field, max });
+    }
+    for reply in replies {
+        check_title(field, &reply.title, QUICK_REPLY_TITLE_CHARS_MAX)?;
+        check_payload(&reply.payload)?;
+    }
+    Ok(())
+}
+
+fn check_payload(payload: &[u8]) -> Result<(), Refused> {
+    if payload.len() > QUICK_REPLY_PAYLOAD_BYTES_MAX {
+        return Err(Refused::TooLong { field: "payload", max: QUICK_REPLY_PAYLOAD_BYTES_MAX });
+    }
+    Ok(())
 }
 
 fn is_bidi_override(c: char) -> bool {

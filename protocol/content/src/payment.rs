@@ -80,6 +80,22 @@ impl OrderPlaced {
         }
     }
 
+    /// The bytes to keep.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.to_proto().encode_to_vec()
+    }
+
+    /// Reads what [`OrderPlaced::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`ContentError`] when it is not an order.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ContentError> {
+        let order = proto::OrderPlaced::decode(bytes)
+            .map_err(|error| ContentError::Unreadable { what: "order", reason: error.to_string() })?;
+        Self::from_proto(order)
+    }
+
     /// Everything but the proof itself.
     fn proven_bytes(&self) -> Vec<u8> {
         proto::OrderPlaced {

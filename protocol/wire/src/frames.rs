@@ -87,7 +87,8 @@ pub struct Envelope {
     pub kind: EnvelopeKind,
     /// May wake a phone.
     pub urgent: bool,
-    /// Seconds after which it may be forgotten; 0 for the relay's own limit.
+    /// Seconds after which it may be forgotten; 0 for the relay's own limit. It is never forgotten before an older one
+    /// that still waits in the same mailbox, so no number is ever missing between two deliveries.
     pub ttl_s: u32,
     pub sealed: Vec<u8>,
 }
@@ -145,7 +146,9 @@ impl std::fmt::Debug for CommitToken {
 pub struct Welcome {
     pub incarnation: Incarnation,
     pub server_time_ms: u64,
+    /// Acknowledged by this device, or expired before it came: the first delivery is one more.
     pub acked_seq: u64,
+    /// The newest number in the mailbox.
     pub head_seq: u64,
     pub key_packages_left: u32,
     pub limits: Limits,
@@ -223,7 +226,7 @@ pub struct Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ordered {
     pub status: OrderStatus,
-    /// Where the conversation stands now.
+    /// Where the conversation stands now. Epoch 0: this relay does not know it.
     pub generation: u32,
     pub epoch: u64,
     pub accepted_at_ms: u64,
@@ -377,6 +380,10 @@ impl Request {
                 few("packages", publish.packages.len(), limits::KEY_PACKAGES_MAX)?;
                 for package in publish.packages.iter().chain([&publish.last_resort]) {
                     few("key package", package.len(), limits::KEY_PACKAGE_BYTES_MAX)?;
+                }
+                // An empty one could not be told from none when it is claimed.
+                if publish.packages.iter().any(Vec::is_empty) {
+                    return Err(WireError::Missing { field: "key package" });
                 }
                 Self::PublishKeyPackages {
                     packages: publish.packages,
@@ -724,6 +731,17 @@ impl ErrorCode {
             }
         })
     }
+}
+
+/// The id of a frame that could not be read otherwise, so that a refusal finds its question; 0 when there is none.
+#[must_use]
+pub fn frame_id(frame: &[u8]) -> u64 {
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Head {
+        #[prost(uint64, tag = "1")]
+        id: u64,
+    }
+    Head::decode(frame).map_or(0, |head| head.id)
 }
 
 fn check_frame(frame: &[u8]) -> Result<(), WireError> {

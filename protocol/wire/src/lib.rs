@@ -25,7 +25,7 @@ mod signing;
 
 pub use frames::{
     Claimed, CommitToken, DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, Item, Limits, LogSlice,
-    NewAccount, OrderStatus, Ordered, Refusal, Reply, Request, SignedEntry, Welcome,
+    NewAccount, OrderStatus, Ordered, Refusal, Reply, Request, SignedEntry, Welcome, frame_id,
 };
 pub use ids::{AccountId, ConversationId, DeviceId, Incarnation, Uid, WireError};
-pub use signing::{AUTH_CONTEXT, LOG_CONTEXT, auth_input, signature_input};
+pub use signing::{AUTH_CONTEXT, LOG_CONTEXT, auth_bytes, auth_input, signature_input};

@@ -24,3 +24,5 @@ pub const ADDRESS_BYTES_MAX: usize = 255;
 pub const WINDOW_MAX: u32 = 256;
 /// The name of this protocol in the WebSocket handshake.
 pub const SUBPROTOCOL: &str = "relay.v1";
+/// Where a relay serves it: `wss://host:port/v1/ws`.
+pub const PATH: &str = "/v1/ws";

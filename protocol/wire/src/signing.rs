@@ -18,13 +18,19 @@ pub fn signature_input(context: &str, bytes: &[u8]) -> Vec<u8> {
     input
 }
 
-/// What a device signs to open its mailbox: the relay's nonce, the device, and the address that was dialed, so that one
-/// relay cannot pass another's challenge on.
+/// What a device signs to open its mailbox, with [`AUTH_CONTEXT`]: the relay's nonce, the device, and the address that
+/// was dialed, so that one relay cannot pass another's challenge on.
 #[must_use]
-pub fn auth_input(nonce: &[u8; 32], device: DeviceId, address: &str) -> Vec<u8> {
+pub fn auth_bytes(nonce: &[u8; 32], device: DeviceId, address: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(48 + address.len());
     bytes.extend_from_slice(nonce);
     bytes.extend_from_slice(&device.0);
     bytes.extend_from_slice(address.as_bytes());
-    signature_input(AUTH_CONTEXT, &bytes)
+    bytes
+}
+
+/// The whole input of the signature over [`auth_bytes`].
+#[must_use]
+pub fn auth_input(nonce: &[u8; 32], device: DeviceId, address: &str) -> Vec<u8> {
+    signature_input(AUTH_CONTEXT, &auth_bytes(nonce, device, address))
 }

@@ -1,0 +1,494 @@
+//! The actor: the one writer. It takes one input at a time, runs one turn, commits, and then acts.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use comptoir_content::{
+    AccountId, AccountKind, AccountLog, ContactCode, ConversationId, DeviceCertificate, DeviceId, DeviceRole, OrderId,
+    PublicKey, Signed, SigningKey, TillCertificate, Timestamp, Uid,
+};
+use comptoir_engine::account::Account;
+use comptoir_engine::checkout::{SheetHint, State};
+use comptoir_sqlcipher::rusqlite::TransactionBehavior;
+use comptoir_wire as wire;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ClientError;
+use crate::client::{Bell, Status};
+use crate::error::TurnError;
+use crate::link::{self, Command, Lost, News, Tag};
+use crate::random::Random;
+use crate::store::{Effect, Notice, Question, Store, Tx, TxProvider, index_pending};
+use crate::turns::account::{NewAccount, OwnerKeys};
+use crate::turns::checkout::Tapped;
+use crate::turns::{account, answered, checkout, contacts, flush, members, receive, send, wake};
+use crate::views::{Connection, View};
+
+/// With nothing else to do for this long, the search index is brought up to date.
+const IDLE: Duration = Duration::from_secs(2);
+
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, ClientError>>;
+
+/// The time, as the actor takes it. A test hands in its own.
+#[derive(Clone)]
+pub(crate) struct Clock(pub(crate) Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+/// Everything that can happen. Closed: a new thing that changes the world is a new line here.
+pub(crate) enum Input {
+    CreateAccount { request: CreateAccount, reply: Reply<(Account, OwnerKeys)> },
+    Link(News),
+    AddContact { code: ContactCode, reply: Reply<ConversationId> },
+    SendText { chat: ConversationId, text: String, reply_to: Option<Uid>, reply: Reply<Uid> },
+    Tap { chat: ConversationId, on: Uid, title: String, reply: Reply<Uid> },
+    MarkRead { chat: ConversationId, reply: Reply<()> },
+    Block { account: AccountId, blocked: bool, reply: Reply<()> },
+    SetVerified { account: AccountId, verified: bool, reply: Reply<()> },
+    Pay { invoice: [u8; 32], tapped: Tapped, reply: Reply<State> },
+    SheetClosed { order: OrderId, hint: SheetHint, reply: Reply<State> },
+    AskNow { reply: Reply<()> },
+    LinkDevice { device: DeviceId, key: PublicKey, reply: Reply<(Account, Signed<DeviceCertificate>, String)> },
+    FinishLink { grant: FinishLink, reply: Reply<()> },
+    /// A turn of a room that extends the store: the till.
+    Extension(Box<dyn FnOnce(&mut Actor) + Send>),
+    /// The clock may have moved.
+    Tick { reply: Reply<()> },
+    Reconnect,
+    Pause,
+    Stop,
+}
+
+pub(crate) struct CreateAccount {
+    pub(crate) kind: AccountKind,
+    pub(crate) role: DeviceRole,
+    pub(crate) relay: String,
+    pub(crate) tills: Vec<TillCertificate>,
+    pub(crate) keep_account_key: bool,
+}
+
+pub(crate) struct FinishLink {
+    pub(crate) log: AccountLog,
+    pub(crate) certificate: Signed<DeviceCertificate>,
+    pub(crate) device: DeviceId,
+    pub(crate) key: SigningKey,
+    pub(crate) relay: String,
+}
+
+pub(crate) struct Actor {
+    store: Store,
+    clock: Clock,
+    random: Random,
+    link: mpsc::UnboundedSender<Command>,
+    bell: Bell,
+    online: bool,
+    /// Outbox rows and questions that are on their way. Forgotten when the line breaks: the database remembers.
+    in_flight: HashSet<i64>,
+    asked: HashSet<Question>,
+    unindexed: bool,
+    caught_up: bool,
+}
+
+impl Actor {
+    pub(crate) fn new(store: Store, clock: Clock, link: mpsc::UnboundedSender<Command>, bell: Bell) -> Self {
+        Self {
+            store,
+            clock,
+            random: Random::new(),
+            link,
+            bell,
+            online: false,
+            in_flight: HashSet::new(),
+            asked: HashSet::new(),
+            unindexed: true,
+            caught_up: false,
+        }
+    }
+
+    /// Runs until [`Input::Stop`].
+    pub(crate) fn run(mut self, inputs: &Receiver<Input>) {
+        if let Err(error) = self.log_in() {
+            tracing::error!(%error, "starting");
+        }
+        loop {
+            let alarm = self.next_alarm();
+            let now = self.clock.now();
+            let until = alarm.map(|at| Duration::from_millis(u64::try_from(at.since_ms(now)).unwrap_or(0)));
+            let idle = self.unindexed.then_some(IDLE);
+            let wait = [until, idle, Some(Duration::from_secs(3600))].into_iter().flatten().min();
+            match inputs.recv_timeout(wait.unwrap_or(IDLE)) {
+                Ok(Input::Stop) => return,
+                Ok(input) => {
+                    self.take(input);
+                    self.tell_status();
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    if alarm.is_some_and(|at| at <= self.clock.now()) {
+                        self.report("waking", |actor| actor.turn(wake::wake));
+                    } else if self.unindexed {
+                        self.index();
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Link(news) => self.heard(news),
+            Input::CreateAccount { request, reply } => {
+                let created = self.turn(|tx| {
+                    account::create_account(
+                        tx,
+                        &NewAccount {
+                            kind: request.kind,
+                            role: request.role,
+                            relay: &request.relay,
+                            tills: &request.tills,
+                            keep_account_key: request.keep_account_key,
+                        },
+                    )
+                });
+                if created.is_ok() {
+                    self.report("logging in", Self::log_in);
+                }
+                answer(reply, created);
+            }
+            Input::AddContact { code, reply } => {
+                let added = self.turn(|tx| contacts::add_contact(tx, &code));
+                answer(reply, added.map(|conversation| conversation.uid));
+            }
+            Input::SendText { chat, text, reply_to, reply } => {
+                let sent = self.turn(|tx| {
+                    let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
+                    let text = comptoir_content::Text { body: text, reply_to, quick_replies: Vec::new() };
+                    send::send(tx, &conversation, comptoir_content::Body::Text(text), None)
+                });
+                answer(reply, sent);
+            }
+            Input::Tap { chat, on, title, reply } => {
+                let tapped = self.turn(|tx| {
+                    let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
+                    send::tap(tx, &conversation, on, &title)
+                });
+                answer(reply, tapped);
+            }
+            Input::MarkRead { chat, reply } => {
+                let read = self.turn(|tx| {
+                    let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
+                    send::mark_read(tx, &conversation)
+                });
+                answer(reply, read);
+            }
+            Input::Block { account, blocked, reply } => {
+                answer(reply, self.turn(|tx| tx.set_account_flag(account, "blocked", blocked)));
+            }
+            Input::SetVerified { account, verified, reply } => {
+                answer(reply, self.turn(|tx| tx.set_account_flag(account, "verified", verified)));
+            }
+            Input::Pay { invoice, tapped, reply } => {
+                answer(reply, self.turn(|tx| checkout::place_order(tx, invoice, tapped)));
+            }
+            Input::SheetClosed { order, hint, reply } => {
+                answer(reply, self.turn(|tx| checkout::sheet_closed(tx, order, hint)));
+            }
+            Input::AskNow { reply } => answer(reply, self.turn(checkout::ask_now)),
+            Input::LinkDevice { device, key, reply } => {
+                answer(reply, self.turn(|tx| account::link_device(tx, device, key)));
+            }
+            Input::FinishLink { grant, reply } => {
+                let finished = self.turn(|tx| {
+                    account::finish_link(tx, &grant.log, &grant.certificate, grant.device, &grant.key, &grant.relay)
+                });
+                if finished.is_ok() {
+                    self.report("logging in", Self::log_in);
+                }
+                answer(reply, finished.map(drop));
+            }
+            Input::Extension(turn) => turn(self),
+            Input::Tick { reply } => answer(reply, self.turn(wake::wake)),
+            Input::Reconnect => self.tell_link(Command::Now),
+            Input::Pause => self.tell_link(Command::Pause),
+            Input::Stop => {}
+        }
+    }
+
+    /// One turn: everything `turn` writes is committed at once, or nothing is. Effects follow the commit.
+    pub(crate) fn turn<T>(&mut self, turn: impl FnOnce(&mut Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
+        let now = self.clock.now();
+        let Store { db, crypto, .. } = &mut self.store;
+        let sql = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (value, effects) = {
+            let mut tx = Tx::new(&sql, TxProvider::new(&sql, crypto), now, self.random.clone());
+            let value = turn(&mut tx)?;
+            tx.mls.flush()?;
+            (value, tx.effects)
+        };
+        sql.commit()?;
+        self.unindexed = true;
+        self.act(effects);
+        Ok(value)
+    }
+
+    fn act(&mut self, effects: Vec<Effect>) {
+        let mut flush = false;
+        let mut notices = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Ask(question) => self.ask(question),
+                Effect::Flush => flush = true,
+                Effect::Ack(seq) if self.online => self.tell_link(Command::Ack(seq)),
+                Effect::Ack(_) => {}
+                Effect::Notify(notice) if !notices.contains(&notice) => notices.push(notice),
+                Effect::Notify(_) => {}
+                Effect::OpenSheet(sheet) => self.bell.ring(&View::Sheet(sheet)),
+            }
+        }
+        if flush && self.online {
+            self.report("sending", Self::flush);
+        }
+        for notice in notices {
+            self.bell.ring(&match notice {
+                Notice::Chats => View::Chats,
+                Notice::Chat(chat) => View::Chat(chat),
+            });
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), TurnError> {
+        let in_flight = std::mem::take(&mut self.in_flight);
+        let due = self.turn(|tx| flush::due(tx, &in_flight));
+        self.in_flight = in_flight;
+        for (sent, request) in due? {
+            self.in_flight.extend(sent.rows());
+            self.tell_link(Command::Send(Tag::Outbox(sent), request));
+        }
+        Ok(())
+    }
+
+    /// Asks the relay, once at a time. What cannot be asked now is asked again after the next connection.
+    fn ask(&mut self, question: Question) {
+        if !self.online || self.asked.contains(&question) {
+            return;
+        }
+        let request = match &question {
+            Question::Log { account, from } => {
+                Ok(wire::Request::ReadLog { account: wire::AccountId(account.0), from: *from })
+            }
+            Question::Claim { devices, .. } => Ok(wire::Request::ClaimKeyPackages {
+                devices: devices.iter().map(|device| wire::DeviceId(device.0)).collect(),
+            }),
+            Question::KeyPackages => self.turn(account::key_packages),
+            Question::AddDevice { device, key } => {
+                Ok(wire::Request::AddDevice { device: wire::DeviceId(device.0), device_key: *key })
+            }
+            Question::AppendLog { len } => {
+                let len = *len;
+                self.turn(|tx| account::append_request(tx, len))
+            }
+        };
+        match request {
+            Ok(request) => {
+                self.asked.insert(question.clone());
+                self.tell_link(Command::Send(Tag::Question(question), request));
+            }
+            Err(error) => tracing::error!(%error, "asking the relay"),
+        }
+    }
+
+    fn tell_link(&self, command: Command) {
+        // The link ends only with this actor.
+        let _ = self.link.send(command);
+    }
+
+    fn log_in(&mut self) -> Result<(), TurnError> {
+        if let Some(login) = self.turn(account::login)? {
+            self.tell_link(Command::Login(Box::new(login)));
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, news: News) {
+        match news {
+            News::Connected(welcome) => {
+                self.online = true;
+                self.in_flight.clear();
+                self.asked.clear();
+                self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
+                self.bell.ring(&View::Connection(Connection::Online));
+            }
+            News::CaughtUp => {
+                if !self.caught_up {
+                    self.report("asking about payments", |actor| actor.turn(checkout::ask_now));
+                }
+                self.caught_up = true;
+            }
+            News::Delivery(items) => self.deliver(&items),
+            News::Answer(tag, reply) => self.answered(tag, reply),
+            News::Lost(lost) => {
+                self.online = false;
+                self.caught_up = false;
+                self.in_flight.clear();
+                self.asked.clear();
+                self.bell.ring(&View::Connection(match lost {
+                    Lost::Network | Lost::Paused => Connection::Offline,
+                    Lost::Refused { detail } => Connection::Refused(detail),
+                }));
+            }
+        }
+    }
+
+    /// A batch in one transaction; if anything in it fails, one by one, and what cannot be opened is kept with the reason.
+    fn deliver(&mut self, items: &[wire::Item]) {
+        if self.turn(|tx| receive::receive_batch(tx, items)).is_ok() {
+            return;
+        }
+        for item in items {
+            let Err(error) = self.turn(|tx| receive::receive_one(tx, item)) else {
+                continue;
+            };
+            if let TurnError::Sql(_) | TurnError::MlsStore(_) = error {
+                // Our own disk: nothing is acknowledged, and the relay gives it again.
+                tracing::error!(%error, "storing what arrived");
+                return;
+            }
+            tracing::warn!(%error, "an envelope is held");
+            if let Err(error) = self.turn(|tx| receive::hold(tx, item, &error)) {
+                tracing::error!(%error, "holding what arrived");
+                return;
+            }
+        }
+    }
+
+    fn answered(&mut self, tag: Tag, reply: wire::Reply) {
+        match tag {
+            Tag::Outbox(sent) => {
+                for row in sent.rows() {
+                    self.in_flight.remove(&row);
+                }
+                self.report("taking an answer", |actor| {
+                    actor.turn(|tx| match (&sent, &reply) {
+                        (flush::Sent::Envelopes(about), wire::Reply::Deposited(outcomes)) => {
+                            answered::deposited(tx, about, outcomes)
+                        }
+                        (flush::Sent::Change { row, devices }, wire::Reply::Ordered(ordered)) => {
+                            answered::ordered(tx, *row, devices, ordered)
+                        }
+                        (_, wire::Reply::Refused(refusal)) => answered::refused(tx, &sent, refusal),
+                        _ => Ok(()),
+                    })
+                });
+            }
+            Tag::Question(question) => {
+                self.asked.remove(&question);
+                self.report("taking an answer", |actor| {
+                    actor.turn(|tx| match (question, reply) {
+                        (Question::Log { account, .. }, wire::Reply::Log(slice)) => {
+                            contacts::log_arrived(tx, account, &slice)
+                        }
+                        (Question::Claim { conversation, devices }, wire::Reply::KeyPackages(claimed)) => {
+                            members::claimed(tx, conversation, &devices, claimed)
+                        }
+                        (Question::Claim { conversation, devices }, wire::Reply::Refused(_)) => {
+                            members::claimed(tx, conversation, &devices, Vec::new())
+                        }
+                        (Question::KeyPackages, wire::Reply::KeyPackageCount { .. }) => {
+                            account::key_packages_published(tx)
+                        }
+                        _ => Ok(()),
+                    })
+                });
+            }
+        }
+    }
+
+    fn report(&mut self, doing: &'static str, work: impl FnOnce(&mut Self) -> Result<(), TurnError>) {
+        if let Err(error) = work(self) {
+            tracing::error!(%error, doing, "a turn failed");
+        }
+    }
+
+    fn next_alarm(&mut self) -> Option<Timestamp> {
+        self.turn_quietly(|tx| flush::next_alarm(tx)).ok().flatten()
+    }
+
+    /// Reads inside a transaction that is rolled back.
+    fn turn_quietly<T>(&mut self, read: impl FnOnce(&Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
+        let now = self.clock.now();
+        let Store { db, crypto, .. } = &mut self.store;
+        let sql = db.transaction()?;
+        let tx = Tx::new(&sql, TxProvider::new(&sql, crypto), now, self.random.clone());
+        read(&tx)
+    }
+
+    fn tell_status(&mut self) {
+        let outbox: Result<u64, TurnError> = self.turn_quietly(|tx| {
+            let count: i64 = tx.sql.prepare_cached("SELECT count(*) FROM outbox")?.query_row([], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        });
+        let (online, caught_up, asking) = (self.online, self.caught_up, self.asked.len() as u64);
+        self.bell.status(Status { online, caught_up, unsent: outbox.unwrap_or(0), asking });
+    }
+
+    fn index(&mut self) {
+        let more = (|| {
+            let sql = self.store.db.transaction()?;
+            let more = index_pending(&sql)?;
+            sql.commit()?;
+            Ok::<_, TurnError>(more)
+        })();
+        self.unindexed = match more {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::error!(%error, "indexing");
+                false
+            }
+        };
+    }
+}
+
+fn answer<T>(reply: Reply<T>, result: Result<T, TurnError>) {
+    // Nobody waits any more: fine, it is done all the same.
+    let _ = reply.send(result.map_err(ClientError::from));
+}
+
+/// Starts the actor and the link on threads of their own.
+pub(crate) fn start(
+    store: Store,
+    clock: Clock,
+    bell: Bell,
+    inputs: (Sender<Input>, Receiver<Input>),
+) -> Result<Threads, ClientError> {
+    let spawn = |error: std::io::Error| ClientError::Bug { code: "core.threads".to_owned(), detail: error.to_string() };
+    let (commands, commanded) = mpsc::unbounded_channel();
+    let actor = Actor::new(store, clock, commands, bell);
+    let (sender, receiver) = inputs;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(spawn)?;
+    let link = std::thread::Builder::new()
+        .name("comptoir-link".to_owned())
+        .spawn(move || {
+            let sender = sender;
+            runtime.block_on(link::run(commanded, move |news| {
+                let _ = sender.send(Input::Link(news));
+            }));
+        })
+        .map_err(spawn)?;
+    let actor = std::thread::Builder::new()
+        .name("comptoir-core".to_owned())
+        .spawn(move || actor.run(&receiver))
+        .map_err(spawn)?;
+    Ok(Threads { actor, link })
+}
+
+/// What [`crate::Client::shutdown`] waits for.
+pub(crate) struct Threads {
+    pub(crate) actor: std::thread::JoinHandle<()>,
+    pub(crate) link: std::thread::JoinHandle<()>,
+}

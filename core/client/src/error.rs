@@ -1,0 +1,123 @@
+//! Errors as a shell sees them: a handful of kinds, named by what the caller should do, each with a stable code.
+
+use comptoir_content::ContentError;
+use comptoir_engine::Refused;
+use comptoir_engine::account::LogRefused;
+use comptoir_engine::session::SessionError;
+use comptoir_sqlcipher::{OpenError, rusqlite};
+
+use crate::store::MlsStoreError;
+use crate::vault::VaultError;
+
+/// What went wrong, by what to do about it. `code` is stable (`area.reason`), `detail` is for a developer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing is wrong with the request: the same again later.
+    #[error("try again: {code}: {detail}")]
+    TryAgain { code: String, detail: String },
+    /// The relay does not know this device any more.
+    #[error("sign in again: {code}: {detail}")]
+    SignInAgain { code: String, detail: String },
+    /// The other side speaks a newer version.
+    #[error("update: {code}: {detail}")]
+    UpdateApp { code: String, detail: String },
+    /// A person has to decide or correct something.
+    #[error("{code}: {detail}")]
+    AskUser { code: String, detail: String },
+    /// The database cannot be opened with the key at hand. Nothing was changed.
+    #[error("locked: {code}: {detail}")]
+    Locked { code: String, detail: String },
+    /// A fault of ours.
+    #[error("a bug: {code}: {detail}")]
+    Bug { code: String, detail: String },
+}
+
+impl ClientError {
+    /// The stable code, `area.reason`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::TryAgain { code, .. }
+            | Self::SignInAgain { code, .. }
+            | Self::UpdateApp { code, .. }
+            | Self::AskUser { code, .. }
+            | Self::Locked { code, .. }
+            | Self::Bug { code, .. } => code,
+        }
+    }
+
+    pub(crate) fn ask(code: &str, detail: impl ToString) -> Self {
+        Self::AskUser { code: code.to_owned(), detail: detail.to_string() }
+    }
+
+    pub(crate) fn stopped() -> Self {
+        Self::TryAgain { code: "core.stopped".to_owned(), detail: "the core was shut down".to_owned() }
+    }
+}
+
+/// What went wrong inside a turn. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum TurnError {
+    #[error("database: {0}")]
+    Sql(#[from] rusqlite::Error),
+    #[error("mls store: {0}")]
+    MlsStore(#[from] MlsStoreError),
+    #[error("session: {0}")]
+    Session(#[from] SessionError),
+    #[error("content: {0}")]
+    Content(#[from] ContentError),
+    #[error("account log: {0}")]
+    Log(#[from] LogRefused),
+    #[error("refused: {0}")]
+    Refused(#[from] Refused),
+    #[error("there is no such {what}")]
+    NotFound { what: &'static str },
+    #[error("a stored {what} cannot be read")]
+    Corrupt { what: &'static str },
+}
+
+impl From<TurnError> for ClientError {
+    fn from(error: TurnError) -> Self {
+        let detail = error.to_string();
+        let bug = |code: &str| Self::Bug { code: code.to_owned(), detail: detail.clone() };
+        match &error {
+            TurnError::Sql(source) => match source.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DiskFull) => Self::AskUser { code: "storage.full".to_owned(), detail },
+                Some(rusqlite::ErrorCode::DatabaseBusy) => Self::TryAgain { code: "storage.busy".to_owned(), detail },
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                    Self::Locked { code: "storage.damaged".to_owned(), detail }
+                }
+                _ => bug("storage.sql"),
+            },
+            TurnError::MlsStore(_) => bug("storage.mls"),
+            TurnError::Session(_) => bug("session.failed"),
+            TurnError::Content(ContentError::UpdateApp { .. }) | TurnError::Refused(Refused::UpdateApp) => {
+                Self::UpdateApp { code: "content.version".to_owned(), detail }
+            }
+            TurnError::Content(_) => Self::AskUser { code: "content.unreadable".to_owned(), detail },
+            TurnError::Log(_) => Self::AskUser { code: "account.log".to_owned(), detail },
+            TurnError::Refused(refused) => Self::AskUser { code: refused.key().to_owned(), detail: refused.to_string() },
+            TurnError::NotFound { what } => Self::AskUser { code: format!("{what}.unknown"), detail },
+            TurnError::Corrupt { .. } => bug("storage.unreadable"),
+        }
+    }
+}
+
+impl From<OpenError> for ClientError {
+    fn from(error: OpenError) -> Self {
+        let detail = error.to_string();
+        let code = |code: &str| code.to_owned();
+        match error {
+            OpenError::WrongKeyOrDamaged { .. } => Self::Locked { code: code("storage.wrong_key"), detail },
+            OpenError::InUse { .. } => Self::TryAgain { code: code("storage.in_use"), detail },
+            OpenError::OtherProvider { .. } => Self::Bug { code: code("storage.provider"), detail },
+            OpenError::Io { .. } => Self::AskUser { code: code("storage.io"), detail },
+        }
+    }
+}
+
+impl From<VaultError> for ClientError {
+    fn from(error: VaultError) -> Self {
+        Self::Locked { code: "vault.unavailable".to_owned(), detail: error.to_string() }
+    }
+}

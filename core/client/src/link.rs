@@ -1,0 +1,287 @@
+//! The link: one WebSocket to the relay, kept up. It knows frames and tags, nothing of what they mean: every answer
+//! becomes an input of the actor, and what was on its way when the line broke is sent again from the database.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use comptoir_wire as wire;
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri, header};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+use crate::store::Question;
+use crate::turns::account::Login;
+use crate::turns::flush::Sent;
+
+const CONNECT_TIME: Duration = Duration::from_secs(20);
+/// Quiet for this long: ask whether the relay is still there.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// Quiet for this long: it is not.
+const DEAD_AFTER: Duration = Duration::from_secs(75);
+const BACK_OFF_MIN: Duration = Duration::from_millis(200);
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// Deliveries in flight before an acknowledgement.
+const WINDOW: u32 = 100;
+
+/// What the actor tells the link.
+pub(crate) enum Command {
+    Login(Box<Login>),
+    Send(Tag, wire::Request),
+    Ack(u64),
+    /// Forget the back-off and try now: the network is back, or somebody asks.
+    Now,
+    /// Close the line; stay closed until `Now`.
+    Pause,
+}
+
+/// What an answer is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tag {
+    Outbox(Sent),
+    Question(Question),
+}
+
+/// What the link tells the actor.
+#[derive(Debug)]
+pub(crate) enum News {
+    Connected(wire::Welcome),
+    Answer(Tag, wire::Reply),
+    Delivery(Vec<wire::Item>),
+    CaughtUp,
+    /// The line is down; everything in flight has to be sent again.
+    Lost(Lost),
+}
+
+/// Why the line is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It comes back by itself.
+    Network,
+    /// The relay does not accept this device. It is tried again, but a person may have to act.
+    Refused { detail: String },
+    Paused,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+/// Runs until the actor is gone.
+pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: impl Fn(News)) {
+    let mut login: Option<Box<Login>> = None;
+    let mut failures = 0u32;
+    let mut paused = false;
+    loop {
+        let Some(me) = login.as_ref().filter(|_| !paused) else {
+            match commands.recv().await {
+                None => return,
+                Some(Command::Login(me)) => login = Some(me),
+                Some(Command::Now) => paused = false,
+                Some(Command::Pause) => paused = true,
+                // The line is down; the database remembers.
+                Some(Command::Send(..) | Command::Ack(_)) => {}
+            }
+            continue;
+        };
+        let end = match session(me, &mut commands, &tell, &mut failures).await {
+            End::ActorGone => return,
+            end => end,
+        };
+        match end {
+            End::ActorGone => return,
+            End::Login(me) => login = Some(me),
+            End::Paused => {
+                paused = true;
+                tell(News::Lost(Lost::Paused));
+            }
+            End::Lost(lost) => {
+                tell(News::Lost(lost));
+                let wait = BACK_OFF_MIN.saturating_mul(1 << failures.min(9)).min(BACK_OFF_MAX);
+                failures = failures.saturating_add(1);
+                let until = Instant::now() + wait;
+                loop {
+                    tokio::select! {
+                        () = sleep_until(until) => break,
+                        command = commands.recv() => match command {
+                            None => return,
+                            Some(Command::Now) => { failures = 0; break; }
+                            Some(Command::Pause) => { paused = true; break; }
+                            Some(Command::Login(me)) => { login = Some(me); break; }
+                            Some(Command::Send(..) | Command::Ack(_)) => {}
+                        },
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum End {
+    Lost(Lost),
+    Paused,
+    Login(Box<Login>),
+    ActorGone,
+}
+
+fn network(_: impl std::fmt::Debug) -> End {
+    End::Lost(Lost::Network)
+}
+
+async fn session(
+    me: &Login,
+    commands: &mut mpsc::UnboundedReceiver<Command>,
+    tell: &impl Fn(News),
+    failures: &mut u32,
+) -> End {
+    let opened = tokio::select! {
+        opened = timeout(CONNECT_TIME, open(me)) => opened.unwrap_or(Err(End::Lost(Lost::Network))),
+        end = give_up(commands) => return end,
+    };
+    let (mut socket, welcome) = match opened {
+        Ok(opened) => opened,
+        Err(end) => return end,
+    };
+    *failures = 0;
+    tell(News::Connected(welcome));
+
+    let mut asked: HashMap<u64, Tag> = HashMap::new();
+    let mut next_id = 10u64;
+    let mut heard = Instant::now();
+    let mut pinged = false;
+    loop {
+        let alarm = heard + if pinged { DEAD_AFTER } else { PING_AFTER };
+        tokio::select! {
+            frame = socket.next() => {
+                heard = Instant::now();
+                pinged = false;
+                let bytes = match frame {
+                    Some(Ok(Message::Binary(bytes))) => bytes,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                    Some(Ok(Message::Text(_) | Message::Frame(_) | Message::Close(_)) | Err(_)) | None => {
+                        return End::Lost(Lost::Network);
+                    }
+                };
+                match wire::Reply::decode(&bytes) {
+                    Ok((_, wire::Reply::Delivery(items))) => tell(News::Delivery(items)),
+                    Ok((_, wire::Reply::CaughtUp { .. })) => tell(News::CaughtUp),
+                    Ok((_, wire::Reply::Notice { .. })) => return End::Lost(Lost::Network),
+                    Ok((id, reply)) => {
+                        if let Some(tag) = asked.remove(&id) {
+                            tell(News::Answer(tag, reply));
+                        }
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "the relay sent a frame that cannot be read");
+                        return End::Lost(Lost::Network);
+                    }
+                }
+            }
+            command = commands.recv() => {
+                let bytes = match command {
+                    None => {
+                        let _ = socket.close(None).await;
+                        return End::ActorGone;
+                    }
+                    Some(Command::Send(tag, request)) => {
+                        next_id += 1;
+                        asked.insert(next_id, tag);
+                        request.encode(next_id)
+                    }
+                    Some(Command::Ack(upto_seq)) => wire::Request::Ack { upto_seq }.encode(0),
+                    Some(Command::Now) => continue,
+                    Some(Command::Pause) => {
+                        let _ = socket.close(None).await;
+                        return End::Paused;
+                    }
+                    Some(Command::Login(me)) => return End::Login(me),
+                };
+                if let Err(error) = socket.send(Message::Binary(Bytes::from(bytes))).await {
+                    return network(error);
+                }
+            }
+            () = sleep_until(alarm) => {
+                if pinged {
+                    return End::Lost(Lost::Network);
+                }
+                pinged = true;
+                if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
+                    return network(error);
+                }
+            }
+        }
+    }
+}
+
+/// While a connection is being made, only the end of it is of interest.
+async fn give_up(commands: &mut mpsc::UnboundedReceiver<Command>) -> End {
+    loop {
+        match commands.recv().await {
+            None => return End::ActorGone,
+            Some(Command::Pause) => return End::Paused,
+            Some(Command::Login(me)) => return End::Login(me),
+            Some(Command::Send(..) | Command::Ack(_) | Command::Now) => {}
+        }
+    }
+}
+
+/// Connects, makes the account known if the relay may not know it, and opens the mailbox.
+async fn open(me: &Login) -> Result<(Socket, wire::Welcome), End> {
+    let mut request = format!("{}/v1/ws", me.relay.trim_end_matches('/')).into_client_request().map_err(network)?;
+    let address = address_of(request.uri()).ok_or(End::Lost(Lost::Network))?;
+    request
+        .headers_mut()
+        .insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wire::limits::SUBPROTOCOL));
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(wire::limits::FRAME_BYTES_MAX * 2))
+        .max_frame_size(Some(wire::limits::FRAME_BYTES_MAX * 2))
+        .read_buffer_size(16 * 1024);
+    let (mut socket, _) = connect_async_with_config(request, Some(config), true).await.map_err(network)?;
+    let wire::Reply::Challenge { nonce, .. } = next(&mut socket).await? else {
+        return Err(End::Lost(Lost::Network));
+    };
+    if let Some(new) = &me.new_account {
+        send(&mut socket, wire::Request::CreateAccount(new.clone()), 1).await?;
+        accepted(next(&mut socket).await?)?;
+    }
+    let signature = me.key.sign(wire::AUTH_CONTEXT, &wire::auth_bytes(&nonce, me.device, &address));
+    let authenticate = wire::Request::Authenticate { device: me.device, address, signature, window: WINDOW };
+    send(&mut socket, authenticate, 2).await?;
+    match accepted(next(&mut socket).await?)? {
+        wire::Reply::Welcome(welcome) => Ok((socket, welcome)),
+        _ => Err(End::Lost(Lost::Network)),
+    }
+}
+
+/// host:port as dialed, which is what gets signed.
+fn address_of(uri: &Uri) -> Option<String> {
+    uri.authority().map(|authority| authority.as_str().to_owned())
+}
+
+fn accepted(reply: wire::Reply) -> Result<wire::Reply, End> {
+    match reply {
+        wire::Reply::Refused(refusal) => match refusal.code {
+            wire::ErrorCode::RateLimited | wire::ErrorCode::Unavailable => Err(End::Lost(Lost::Network)),
+            _ => Err(End::Lost(Lost::Refused { detail: refusal.detail })),
+        },
+        reply => Ok(reply),
+    }
+}
+
+async fn send(socket: &mut Socket, request: wire::Request, id: u64) -> Result<(), End> {
+    socket.send(Message::Binary(Bytes::from(request.encode(id)))).await.map_err(network)
+}
+
+async fn next(socket: &mut Socket) -> Result<wire::Reply, End> {
+    loop {
+        match socket.next().await {
+            Some(Ok(Message::Binary(bytes))) => {
+                return wire::Reply::decode(&bytes).map(|(_, reply)| reply).map_err(network);
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(_) | Err(_)) | None => return Err(End::Lost(Lost::Network)),
+        }
+    }
+}

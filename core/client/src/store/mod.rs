@@ -1,0 +1,120 @@
+//! The encrypted store: one file, one writer, numbered migrations, one lock.
+
+mod mls;
+mod rows;
+mod search;
+mod tx;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use comptoir_sqlcipher::rusqlite::Connection;
+use comptoir_sqlcipher::{Access, DatabaseKey, open_encrypted};
+use openmls_rust_crypto::RustCrypto;
+
+pub use mls::MlsStoreError;
+pub(crate) use mls::TxProvider;
+pub(crate) use rows::{AccountRow, ConversationRow, NewMessage, OutboxRow, kind_named, log_from_blob, read_account, read_me};
+pub(crate) use search::{index_pending, search};
+pub(crate) use tx::{read_kv, Notice, Question, to_wire_conversation, to_wire_device, to_wire_uid};
+pub use tx::{Effect, Tx};
+
+use crate::ClientError;
+use crate::error::TurnError;
+
+/// The database file in a client's folder.
+const FILE: &str = "comptoir.db";
+const LOCK: &str = "comptoir.lock";
+
+/// Our own tables, oldest first. Frozen at the first tag; until then the first one is edited.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001.sql")];
+
+/// Tables of another room that live in the same file and change in the same transactions, such as a till's ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct Extension {
+    /// The room's name, under which its schema version is kept.
+    pub room: &'static str,
+    pub migrations: &'static [&'static str],
+}
+
+pub(crate) struct Store {
+    pub(crate) db: Connection,
+    pub(crate) crypto: RustCrypto,
+    path: PathBuf,
+    key: DatabaseKey,
+    /// Held as long as the store is open; another process gets "in use" at once.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens or creates the store in `dir`.
+    pub(crate) fn open(dir: &Path, key: &DatabaseKey, extension: Option<Extension>) -> Result<Self, ClientError> {
+        let lock = lock(&dir.join(LOCK))?;
+        let path = dir.join(FILE);
+        let mut db = open_encrypted(&path, key, Access::Write)?;
+        migrate(&mut db, extension).map_err(ClientError::from)?;
+        Ok(Self { db, crypto: RustCrypto::default(), path, key: key.clone(), _lock: lock })
+    }
+
+    /// True when there is a store in `dir`.
+    pub(crate) fn exists(dir: &Path) -> bool {
+        dir.join(FILE).exists()
+    }
+
+    /// Opens connections for views, beside the writer.
+    pub(crate) fn reader_factory(&self) -> Box<dyn Fn() -> Result<Connection, ClientError> + Send + Sync> {
+        let (path, key) = (self.path.clone(), self.key.clone());
+        Box::new(move || Ok(open_encrypted(&path, &key, Access::Read)?))
+    }
+}
+
+fn lock(path: &Path) -> Result<File, ClientError> {
+    let io = |error: std::io::Error| ClientError::ask("storage.io", format!("{}: {error}", path.display()));
+    let mut options = File::options();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    let file = options.open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ClientError::TryAgain {
+            code: "storage.in_use".to_owned(),
+            detail: format!("{} is in use by another process", path.display()),
+        }),
+        Err(TryLockError::Error(error)) => Err(io(error)),
+    }
+}
+
+/// Brings the file up to date, each migration in a transaction of its own.
+fn migrate(db: &mut Connection, extension: Option<Extension>) -> Result<(), TurnError> {
+    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > MIGRATIONS.len() {
+        return Err(TurnError::Refused(comptoir_engine::Refused::UpdateApp));
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let tx = db.transaction()?;
+        tx.execute_batch(migration)?;
+        tx.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
+        tx.commit()?;
+    }
+    let Some(Extension { room, migrations }) = extension else {
+        return Ok(());
+    };
+    let key = format!("schema.{room}");
+    let stored: Option<Vec<u8>> = read_kv(db, &key)?;
+    let version = stored.and_then(|bytes| bytes.first().copied()).map_or(0, usize::from);
+    if version > migrations.len() {
+        return Err(TurnError::Refused(comptoir_engine::Refused::UpdateApp));
+    }
+    for (index, migration) in migrations.iter().enumerate().skip(version) {
+        let tx = db.transaction()?;
+        tx.execute_batch(migration)?;
+        tx::write_kv(&tx, &key, &[u8::try_from(index + 1).unwrap_or(u8::MAX)])?;
+        tx.commit()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! Turns about this device's own account: creating it, being known to the relay, linking a sibling device.
+
+use comptoir_content::{
+    AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey, Statement,
+    TillCertificate, Timestamp,
+};
+use comptoir_engine::account::Account;
+use comptoir_engine::session::make_key_package;
+use comptoir_sqlcipher::rusqlite::params;
+use comptoir_wire as wire;
+
+use crate::error::TurnError;
+use crate::store::{Effect, Notice, Question, Tx};
+
+/// A device certificate holds for three years.
+const CERTIFICATE_LIFE_MS: i64 = 3 * 365 * 24 * 3_600_000;
+/// Key packages that the relay should hold for us, and when to refill.
+pub(crate) const KEY_PACKAGES_WANTED: u32 = 50;
+pub(crate) const KEY_PACKAGES_FEW: u32 = 20;
+
+/// What a new account is made with.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) kind: AccountKind,
+    pub(crate) role: DeviceRole,
+    pub(crate) relay: &'a str,
+    /// Till certificates to put into the log from the start.
+    pub(crate) tills: &'a [TillCertificate],
+    /// Keep the account key and the recovery key in this database. A till does not.
+    pub(crate) keep_account_key: bool,
+}
+
+/// The owner's keys of a new account.
+pub(crate) struct OwnerKeys {
+    pub(crate) account_key: SigningKey,
+    pub(crate) recovery_key: SigningKey,
+}
+
+pub(crate) fn create_account(tx: &mut Tx<'_>, new: &NewAccount<'_>) -> Result<(Account, OwnerKeys), TurnError> {
+    if tx.me_row()?.is_some() {
+        return Err(TurnError::Corrupt { what: "account: there is one already" });
+    }
+    let (account_key, recovery_key, device_key) = (tx.random.key(), tx.random.key(), tx.random.key());
+    let genesis = Genesis {
+        kind: new.kind,
+        account_key: account_key.public(),
+        recovery_hash: recovery_key.public().hash(),
+        nonce: tx.random.bytes(),
+    };
+    let mut account = Account::read(&AccountLog { genesis: genesis.encode(), links: Vec::new() })?;
+    let device = DeviceId(tx.new_id());
+    let certificate = DeviceCertificate {
+        account: account.id,
+        device,
+        key: device_key.public(),
+        role: new.role,
+        created_at: tx.now,
+        expires_at: tx.now.plus_ms(CERTIFICATE_LIFE_MS),
+    };
+    let certificate = Signed::sign(&certificate, &account_key);
+    let link = account.next_link(Statement::DeviceAdded(certificate.clone()), &account_key, tx.now);
+    account.append(&link)?;
+    for till in new.tills {
+        let link = account.next_link(Statement::TillCertified(till.clone()), &account_key, tx.now);
+        account.append(&link)?;
+    }
+    let kept = |key: &SigningKey| new.keep_account_key.then(|| *key.to_seed());
+    insert_me(tx, &account, device, &device_key, &certificate, new.relay, kept(&account_key), kept(&recovery_key))?;
+    Ok((account, OwnerKeys { account_key, recovery_key }))
+}
+
+#[allow(clippy::too_many_arguments, reason = "one row, written in two places")]
+fn insert_me(
+    tx: &mut Tx<'_>,
+    account: &Account,
+    device: DeviceId,
+    device_key: &SigningKey,
+    certificate: &Signed<DeviceCertificate>,
+    relay: &str,
+    account_seed: Option<[u8; 32]>,
+    recovery_seed: Option<[u8; 32]>,
+) -> Result<(), TurnError> {
+    tx.sql.execute(
+        "INSERT INTO me (one, account, device, device_seed, account_seed, recovery_seed, certificate, relay, created_at)
+         VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            account.id.0,
+            device.0,
+            *device_key.to_seed(),
+            account_seed,
+            recovery_seed,
+            certificate.encode(),
+            relay,
+            tx.now.0
+        ],
+    )?;
+    tx.insert_account(account.id, account.kind, relay, None)?;
+    tx.save_log(account)?;
+    tx.effect(Effect::Notify(Notice::Chats));
+    Ok(())
+}
+
+/// How this device presents itself to the relay.
+pub(crate) struct Login {
+    pub(crate) device: wire::DeviceId,
+    pub(crate) key: SigningKey,
+    pub(crate) relay: String,
+    /// The account, as long as the relay may not know it.
+    pub(crate) new_account: Option<wire::NewAccount>,
+}
+
+pub(crate) fn login(tx: &mut Tx<'_>) -> Result<Option<Login>, TurnError> {
+    let Some(me) = tx.me_row()? else {
+        return Ok(None);
+    };
+    let account = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    let new_account = (!me.registered).then(|| wire::NewAccount {
+        genesis: account.log().genesis.clone(),
+        log_key: first_key(&account),
+        recovery_hash: recovery_hash(&account),
+        entries: account
+            .log()
+            .links
+            .iter()
+            .map(|link| wire::SignedEntry {
+                entry: link.entry.clone(),
+                signature: link.signature,
+                signer: link.signer.0,
+                next_key: None,
+            })
+            .collect(),
+        device: wire::DeviceId(me.device.0),
+        device_key: me.device_key.public().0,
+    });
+    Ok(Some(Login { device: wire::DeviceId(me.device.0), key: me.device_key, relay: me.relay, new_account }))
+}
+
+fn genesis_of(account: &Account) -> Genesis {
+    Genesis::decode(&account.log().genesis).expect("an account is read from a genesis record that decodes")
+}
+
+fn first_key(account: &Account) -> [u8; 32] {
+    genesis_of(account).account_key.0
+}
+
+fn recovery_hash(account: &Account) -> [u8; 32] {
+    genesis_of(account).recovery_hash.0
+}
+
+/// The relay opened our mailbox. Whatever waited for it goes out now.
+pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), TurnError> {
+    let me = tx.me_row()?.ok_or(TurnError::NotFound { what: "account" })?;
+    tx.sql.execute("UPDATE me SET registered = 1", [])?;
+    let incarnation = tx.kv("relay.incarnation")?;
+    if incarnation.as_deref() != Some(&welcome.incarnation.0[..]) {
+        // Another life of the relay's database: its sequence numbers are not the ones we counted.
+        tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
+        tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
+    }
+    tx.set_kv_u64("relay.clock_ahead", welcome.server_time_ms.wrapping_sub(u64::try_from(tx.now.0).unwrap_or(0)))?;
+    if welcome.key_packages_left < KEY_PACKAGES_FEW {
+        tx.effect(Effect::Ask(Question::KeyPackages));
+    }
+    let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    tx.effect(Effect::Ask(Question::Log { account: me.account, from: own.head.len }));
+    super::contacts::ask_for_logs(tx)?;
+    super::members::begin_all(tx)?;
+    tx.effect(Effect::Flush);
+    Ok(())
+}
+
+/// Makes key packages for the relay to hand out while this device is away.
+pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> {
+    let me = tx.me()?;
+    let packages = (0..KEY_PACKAGES_WANTED)
+        .map(|_| make_key_package(&tx.mls, &me, false))
+        .collect::<Result<Vec<_>, _>>()?;
+    let last_resort = match tx.kv("last_resort")? {
+        Some(_) => None,
+        None => Some(make_key_package(&tx.mls, &me, true)?),
+    };
+    Ok(wire::Request::PublishKeyPackages { packages, last_resort })
+}
+
+/// The relay has them.
+pub(crate) fn key_packages_published(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    tx.set_kv("last_resort", &[1])
+}
+
+/// Certifies a sibling device: it is written into the log, the relay is told, and it is invited into all conversations.
+pub(crate) fn link_device(
+    tx: &mut Tx<'_>,
+    device: DeviceId,
+    key: PublicKey,
+) -> Result<(Account, Signed<DeviceCertificate>, String), TurnError> {
+    let me = tx.me_row()?.ok_or(TurnError::NotFound { what: "account" })?;
+    let account_key = me.account_key.ok_or(TurnError::NotFound { what: "account key on this device" })?;
+    let mut account = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    let role = match account.kind {
+        AccountKind::Person => DeviceRole::Person,
+        AccountKind::Business => DeviceRole::Merchant,
+    };
+    let certificate = DeviceCertificate {
+        account: account.id,
+        device,
+        key,
+        role,
+        created_at: tx.now,
+        expires_at: tx.now.plus_ms(CERTIFICATE_LIFE_MS),
+    };
+    let certificate = Signed::sign(&certificate, &account_key);
+    let before = account.head.len;
+    let link = account.next_link(Statement::DeviceAdded(certificate.clone()), &account_key, tx.now);
+    account.append(&link)?;
+    tx.save_log(&account)?;
+    tx.effect(Effect::Ask(Question::AddDevice { device, key: key.0 }));
+    tx.effect(Effect::Ask(Question::AppendLog { len: before }));
+    super::members::begin_all(tx)?;
+    Ok((account, certificate, me.relay))
+}
+
+/// The entry of our own log that comes after `len` others, for the relay.
+pub(crate) fn append_request(tx: &mut Tx<'_>, len: u64) -> Result<wire::Request, TurnError> {
+    let me = tx.me()?;
+    let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    let place = usize::try_from(len).unwrap_or(usize::MAX);
+    let link = own.log().links.get(place).ok_or(TurnError::Corrupt { what: "own account log" })?;
+    Ok(wire::Request::AppendLog {
+        account: wire::AccountId(me.account.0),
+        expected_len: len,
+        entry: wire::SignedEntry {
+            entry: link.entry.clone(),
+            signature: link.signature,
+            signer: link.signer.0,
+            next_key: None,
+        },
+    })
+}
+
+/// On the new device: takes over the account it was linked to.
+pub(crate) fn finish_link(
+    tx: &mut Tx<'_>,
+    log: &AccountLog,
+    certificate: &Signed<DeviceCertificate>,
+    device: DeviceId,
+    device_key: &SigningKey,
+    relay: &str,
+) -> Result<Account, TurnError> {
+    let account = Account::read(log)?;
+    let checked = account.check_certificate(certificate)?;
+    if checked.device != device || checked.key != device_key.public() || checked.expires_at <= tx.now {
+        return Err(TurnError::Corrupt { what: "device certificate: it is for another device" });
+    }
+    insert_me(tx, &account, device, device_key, certificate, relay, None, None)?;
+    tx.sql.execute("UPDATE me SET registered = 1", [])?;
+    Ok(account)
+}
+
+/// The relay's clock as this device knows it. Used where the relay's time is what counts.
+pub(crate) fn relay_now(tx: &Tx<'_>) -> Result<Timestamp, TurnError> {
+    let ahead = tx.kv_u64("relay.clock_ahead")?;
+    Ok(Timestamp(tx.now.0.wrapping_add(i64::from_be_bytes(ahead.to_be_bytes()))))
+}

@@ -1,0 +1,164 @@
+//! Turns about the relay's answers to what the outbox sent.
+
+use comptoir_content::{DeviceId, Timestamp};
+use comptoir_engine::conversation;
+use comptoir_engine::outbox::{CONFLICTS_MAX, next_try};
+use comptoir_sqlcipher::rusqlite::params;
+use comptoir_wire as wire;
+
+use super::flush::Sent;
+use super::members;
+use crate::error::TurnError;
+use crate::store::{Effect, OutboxRow, Tx};
+
+/// The relay answered, envelope by envelope.
+pub(crate) fn deposited(
+    tx: &mut Tx<'_>,
+    about: &[(i64, DeviceId)],
+    outcomes: &[wire::DepositOutcome],
+) -> Result<(), TurnError> {
+    for (&(row, device), outcome) in about.iter().zip(outcomes) {
+        let Some(row) = tx.outbox_row(row)? else {
+            continue;
+        };
+        outcome_of(tx, &row, device, *outcome)?;
+    }
+    let mut rows: Vec<i64> = about.iter().map(|(row, _)| *row).collect();
+    rows.dedup();
+    for row in rows {
+        close_if_done(tx, row)?;
+    }
+    tx.effect(Effect::Flush);
+    Ok(())
+}
+
+fn outcome_of(
+    tx: &mut Tx<'_>,
+    row: &OutboxRow,
+    device: DeviceId,
+    outcome: wire::DepositOutcome,
+) -> Result<(), TurnError> {
+    match outcome.status {
+        wire::DepositStatus::Accepted | wire::DepositStatus::Duplicate => {
+            tx.recipient_done(row.id, device)?;
+            if let Some(message) = row.message {
+                accepted(tx, message, outcome.accepted_at_ms)?;
+            }
+        }
+        wire::DepositStatus::Gone => tx.recipient_done(row.id, device)?,
+        wire::DepositStatus::Full => later(tx, row)?,
+        wire::DepositStatus::StaleEpoch => {
+            // The same message under the same uid, in the group as it is now. Those who have it know the uid.
+            tx.sql
+                .prepare_cached("UPDATE outbox SET sealed = NULL, conflicts = conflicts + 1 WHERE id = ?1")?
+                .execute([row.id])?;
+            tx.sql.prepare_cached("DELETE FROM outbox_recipient WHERE outbox = ?1")?.execute([row.id])?;
+            super::send::seal_queued(tx, row.conversation)?;
+        }
+    }
+    Ok(())
+}
+
+/// The relay has the message on its disk, at this time of its clock. The first recipient's counts.
+fn accepted(tx: &mut Tx<'_>, message: i64, accepted_at_ms: u64) -> Result<(), TurnError> {
+    let at = i64::try_from(accepted_at_ms).unwrap_or(i64::MAX);
+    let changed = tx
+        .sql
+        .prepare_cached(
+            "UPDATE message SET accepted_at = CASE WHEN accepted_at = 0 THEN ?2 ELSE accepted_at END,
+                 state = CASE WHEN state = 'queued' THEN 'sent' ELSE state END
+             WHERE id = ?1 AND (accepted_at = 0 OR state = 'queued')",
+        )?
+        .execute(params![message, at])?;
+    if changed > 0 {
+        let conversation = tx.conversation_by_id(message >> 36)?;
+        tx.notify_chat(conversation.uid);
+    }
+    Ok(())
+}
+
+fn later(tx: &Tx<'_>, row: &OutboxRow) -> Result<(), TurnError> {
+    let at = next_try(row.failures, tx.random.number(), tx.now);
+    tx.sql
+        .prepare_cached("UPDATE outbox SET failures = failures + 1, not_before = ?2 WHERE id = ?1")?
+        .execute(params![row.id, at.0])?;
+    Ok(())
+}
+
+fn close_if_done(tx: &Tx<'_>, row: i64) -> Result<(), TurnError> {
+    tx.sql
+        .prepare_cached(
+            "DELETE FROM outbox WHERE id = ?1 AND sealed IS NOT NULL
+             AND NOT EXISTS (SELECT 1 FROM outbox_recipient WHERE outbox = ?1)",
+        )?
+        .execute([row])?;
+    Ok(())
+}
+
+/// The relay refused a whole frame. The same again later, unless waiting does not help.
+pub(crate) fn refused(tx: &mut Tx<'_>, sent: &Sent, refusal: &wire::Refusal) -> Result<(), TurnError> {
+    for row in sent.rows() {
+        let Some(row) = tx.outbox_row(row)? else {
+            continue;
+        };
+        later(tx, &row)?;
+        let at = tx.now.plus_ms(i64::try_from(refusal.retry_after_ms).unwrap_or(i64::MAX / 2));
+        tx.sql
+            .prepare_cached("UPDATE outbox SET not_before = max(not_before, ?2) WHERE id = ?1")?
+            .execute(params![row.id, at.0])?;
+    }
+    Ok(())
+}
+
+/// The relay ordered a change of a group, or somebody else's was first.
+pub(crate) fn ordered(
+    tx: &mut Tx<'_>,
+    row: i64,
+    devices: &[DeviceId],
+    ordered: &wire::Ordered,
+) -> Result<(), TurnError> {
+    let Some(row) = tx.outbox_row(row)? else {
+        return Ok(());
+    };
+    let conversation = tx.conversation_by_id(row.conversation)?;
+    match ordered.status {
+        wire::OrderStatus::Accepted | wire::OrderStatus::Duplicate => {
+            if row.kind == "open" {
+                members::moved(tx, &conversation, conversation::Input::Ordered)?;
+            } else if let Some(mut group) = tx.group(conversation.uid, row.generation)? {
+                group.merge_pending(&tx.mls)?;
+                tx.keep_group(group);
+            }
+            // What did not fit into a mailbox yet goes on as ordinary envelopes.
+            tx.sql.prepare_cached("UPDATE outbox SET kind = 'deliver' WHERE id = ?1")?.execute([row.id])?;
+            let about: Vec<_> = devices.iter().map(|device| (row.id, *device)).collect();
+            if ordered.status == wire::OrderStatus::Accepted && ordered.outcomes.len() == about.len() {
+                deposited(tx, &about, &ordered.outcomes)?;
+            }
+            super::receive::retry_held_in(tx, &conversation)?;
+            members::begin(tx, &tx.conversation_by_id(row.conversation)?)?;
+        }
+        wire::OrderStatus::Stale | wire::OrderStatus::Forbidden if row.kind == "open" => {
+            tx.delete_outbox(row.id)?;
+            let generation = ordered.generation;
+            members::moved(tx, &conversation, conversation::Input::Stale { generation })?;
+            super::receive::retry_held_in(tx, &conversation)?;
+        }
+        wire::OrderStatus::Stale | wire::OrderStatus::Forbidden => {
+            tx.delete_outbox(row.id)?;
+            if let Some(mut group) = tx.group(conversation.uid, row.generation)? {
+                group.forget_pending(&tx.mls)?;
+                tx.keep_group(group);
+            }
+            // The commit that was first is on its way; then the intent is tried again, not the bytes.
+            let failures = conversation.failures.saturating_add(1);
+            if failures <= CONFLICTS_MAX {
+                let at: Timestamp = next_try(failures, tx.random.number(), tx.now);
+                tx.retry_conversation(conversation.id, Some(at), failures)?;
+            }
+        }
+    }
+    tx.notify_chat(conversation.uid);
+    tx.effect(Effect::Flush);
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Turns about other accounts: adding one from a code, and believing its log.
+
+use comptoir_content::{AccountId, AccountLog, ContactCode, LogLink, PublicKey};
+use comptoir_engine::account::{Account, LogRefused};
+use comptoir_sqlcipher::rusqlite::params;
+use comptoir_wire as wire;
+
+use super::members;
+use crate::error::TurnError;
+use crate::store::{AccountRow, ConversationRow, Effect, Question, Tx};
+
+/// Scanned or pasted: this account is trusted from now on, under the newest log entry that the code names.
+pub(crate) fn add_contact(tx: &mut Tx<'_>, code: &ContactCode) -> Result<ConversationRow, TurnError> {
+    let me = tx.me()?;
+    if code.account == me.account {
+        return Err(comptoir_engine::Refused::NotForYou.into());
+    }
+    tx.insert_account(code.account, code.kind, &code.relay, Some(code.head))?;
+    let conversation = tx.conversation_with(me.account, code.account)?;
+    ask_for_log(tx, code.account)?;
+    members::begin(tx, &conversation)?;
+    tx.notify_chat(conversation.uid);
+    Ok(conversation)
+}
+
+/// Asks for the log of an account if we lack it or know that it has grown.
+pub(crate) fn ask_for_log(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnError> {
+    let Some(row) = tx.account_row(id)? else {
+        return Ok(());
+    };
+    if row.account.is_none() || row.wanted.is_some() {
+        let from = row.account.map_or(0, |account| account.head.len);
+        tx.effect(Effect::Ask(Question::Log { account: id, from }));
+    }
+    Ok(())
+}
+
+pub(crate) fn ask_for_logs(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    let wanted: Vec<[u8; 20]> = {
+        let mut select =
+            tx.sql.prepare_cached("SELECT id FROM account WHERE refused IS NULL AND (log IS NULL OR wanted_hash IS NOT NULL)")?;
+        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for id in wanted {
+        ask_for_log(tx, AccountId(id))?;
+    }
+    Ok(())
+}
+
+/// The relay gave (part of) an account log. It is verified from the first entry on, and must hold what we saw before
+/// and what codes and messages told us to expect.
+pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice) -> Result<(), TurnError> {
+    let Some(row) = tx.account_row(id)? else {
+        return Ok(());
+    };
+    let me = tx.me()?;
+    let ours = row.account.as_ref().map_or(0, |account| account.head.len);
+    if id == me.account && slice.len < ours {
+        // Our own log has grown here and the relay has not heard of it yet.
+        tx.effect(Effect::Ask(Question::AppendLog { len: slice.len }));
+        return Ok(());
+    }
+    match believe(&row, id, slice) {
+        Ok(None) => {}
+        Ok(Some(account)) => {
+            tx.save_log(&account)?;
+            super::receive::retry_held_of(tx, id)?;
+            members::begin_all(tx)?;
+        }
+        Err(refused) => {
+            // Nothing that we believed before is forgotten; no new entry is believed either.
+            tx.sql.execute("UPDATE account SET refused = ?2 WHERE id = ?1", params![id.0, refused.to_string()])?;
+        }
+    }
+    Ok(())
+}
+
+fn believe(row: &AccountRow, id: AccountId, slice: &wire::LogSlice) -> Result<Option<Account>, LogRefused> {
+    let known = row.account.as_ref();
+    let seen = known.map_or(0, |account| account.log().links.len());
+    if slice.from != seen as u64 {
+        return Ok(None); // An answer to an older question.
+    }
+    let mut links: Vec<LogLink> = known.map(|account| account.log().links.clone()).unwrap_or_default();
+    links.extend(slice.entries.iter().map(|entry| LogLink {
+        entry: entry.entry.clone(),
+        signer: PublicKey(entry.signer),
+        signature: entry.signature,
+    }));
+    let log = AccountLog { genesis: slice.genesis.clone(), links };
+    if log.account() != id {
+        return Err(LogRefused::OtherAccount);
+    }
+    let account = match known {
+        Some(known) => known.grow(&log)?,
+        None => Account::read(&log)?,
+    };
+    if let Some(wanted) = row.wanted {
+        // The entry that we were told of must be there, with that very hash: a relay cannot hide it or show another.
+        let place = usize::try_from(wanted.len).unwrap_or(usize::MAX);
+        let hash = match place.checked_sub(1) {
+            None => Some(comptoir_content::Hash::of(&account.log().genesis)),
+            Some(last) => account.log().links.get(last).map(LogLink::hash),
+        };
+        match hash {
+            Some(hash) if hash == wanted.hash => {}
+            Some(_) => return Err(LogRefused::Forked),
+            None if known.is_none() => return Err(LogRefused::Forked),
+            None => return Ok((account.log().links.len() > seen).then_some(account)),
+        }
+    }
+    Ok(Some(account))
+}

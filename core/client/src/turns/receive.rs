@@ -1,0 +1,493 @@
+//! Turns about what arrives: opened, verified, told from duplicates and applied in one transaction, acknowledged after it.
+
+use std::collections::HashMap;
+
+use comptoir_content::{AccountId, AccountKind, Basis, Body, Content, ConversationId, Marks, Profile, Signed, Timestamp, Uid};
+use comptoir_engine::account::Account;
+use comptoir_engine::consent::{self, Facts, Weight};
+use comptoir_engine::conversation;
+use comptoir_engine::inbox::{self, Arrival, Said};
+use comptoir_engine::session::{Group, Opened, Roster, SessionError};
+use comptoir_engine::{Refused, limits};
+use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
+use comptoir_wire as wire;
+
+use super::{checkout, contacts, members, send};
+use crate::error::TurnError;
+use crate::store::{ConversationRow, Effect, NewMessage, Question, Tx};
+
+/// Envelopes that cannot be opened are kept, but not without end.
+const HELD_MAX: i64 = 2_000;
+
+/// An envelope as it came, from the relay or from among those that were held.
+#[derive(Clone)]
+pub(crate) struct Arrived {
+    pub(crate) conversation: ConversationId,
+    pub(crate) generation: u32,
+    pub(crate) kind: wire::EnvelopeKind,
+    pub(crate) sealed: Vec<u8>,
+    pub(crate) accepted_at: Timestamp,
+}
+
+impl Arrived {
+    fn of(item: &wire::Item) -> Self {
+        Self {
+            conversation: ConversationId(item.envelope.conversation.0),
+            generation: item.envelope.generation,
+            kind: item.envelope.kind,
+            sealed: item.envelope.sealed.clone(),
+            accepted_at: Timestamp(i64::try_from(item.accepted_at_ms).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// What to tell the other side about, after a batch.
+#[derive(Default)]
+pub(crate) struct News {
+    delivered: HashMap<ConversationId, Vec<Uid>>,
+}
+
+/// Takes a batch as a whole. Any error means: nothing of it happened; then [`receive_one`] for each.
+pub(crate) fn receive_batch(tx: &mut Tx<'_>, items: &[wire::Item]) -> Result<(), TurnError> {
+    let mut news = News::default();
+    let mut seq = tx.kv_u64("relay.seq")?;
+    for item in items.iter().filter(|item| item.seq > seq) {
+        open(tx, &Arrived::of(item), &mut news)?;
+    }
+    seq = items.iter().map(|item| item.seq).max().unwrap_or(0).max(seq);
+    finish(tx, news, seq)
+}
+
+/// Takes one envelope whatever comes of it: applied, or kept for later with the reason.
+pub(crate) fn receive_one(tx: &mut Tx<'_>, item: &wire::Item) -> Result<(), TurnError> {
+    if item.seq <= tx.kv_u64("relay.seq")? {
+        return Ok(());
+    }
+    let mut news = News::default();
+    open(tx, &Arrived::of(item), &mut news)?;
+    finish(tx, news, item.seq)
+}
+
+/// Keeps an envelope that could not be opened, and why. Its turn was rolled back before.
+pub(crate) fn hold(tx: &mut Tx<'_>, item: &wire::Item, error: &TurnError) -> Result<(), TurnError> {
+    hold_arrived(tx, &Arrived::of(item), error)?;
+    finish(tx, News::default(), item.seq)
+}
+
+fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result<(), TurnError> {
+    let (reason, account) = match error {
+        TurnError::Session(SessionError::Own) => return Ok(()),
+        TurnError::Session(SessionError::Early) => ("early", None),
+        TurnError::Session(SessionError::UnknownAccount(account)) => {
+            let relay = tx.me_row()?.map(|me| me.relay).unwrap_or_default();
+            // Who they are stands in the log that we ask for.
+            tx.insert_account(*account, AccountKind::Person, &relay, None)?;
+            let from = tx.account(*account)?.map_or(0, |known| known.head.len);
+            tx.effect(Effect::Ask(Question::Log { account: *account, from }));
+            ("account", Some(account.0))
+        }
+        _ => ("unreadable", None),
+    };
+    let count: i64 = tx.sql.prepare_cached("SELECT count(*) FROM held")?.query_row([], |row| row.get(0))?;
+    if count >= HELD_MAX {
+        tx.sql.execute("DELETE FROM held WHERE id = (SELECT min(id) FROM held)", [])?;
+    }
+    let kind = match arrived.kind {
+        wire::EnvelopeKind::Message => "message",
+        wire::EnvelopeKind::Welcome => "welcome",
+        wire::EnvelopeKind::Commit => "commit",
+    };
+    tx.sql
+        .prepare_cached(
+            "INSERT INTO held (conversation, generation, kind, sealed, accepted_at, reason, account, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            arrived.conversation.0,
+            arrived.generation,
+            kind,
+            arrived.sealed,
+            arrived.accepted_at.0,
+            reason,
+            account,
+            tx.now.0
+        ])?;
+    if reason == "unreadable" && arrived.kind == wire::EnvelopeKind::Welcome {
+        if let Some(conversation) = tx.conversation(arrived.conversation)? {
+            let generation = arrived.generation;
+            members::moved(tx, &conversation, conversation::Input::Unreadable { generation })?;
+            members::begin(tx, &tx.conversation_by_id(conversation.id)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn finish(tx: &mut Tx<'_>, news: News, seq: u64) -> Result<(), TurnError> {
+    for (uid, delivered) in news.delivered {
+        if let Some(conversation) = tx.conversation(uid)? {
+            send::send_marks(tx, &conversation, Marks { delivered, read_upto: None })?;
+        }
+    }
+    tx.set_kv_u64("relay.seq", seq)?;
+    tx.effect(Effect::Ack(seq));
+    Ok(())
+}
+
+fn open(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
+    match arrived.kind {
+        wire::EnvelopeKind::Welcome => join(tx, arrived, news),
+        wire::EnvelopeKind::Message | wire::EnvelopeKind::Commit => open_sealed(tx, arrived, news),
+    }
+}
+
+/// An invitation into a conversation, or into a newer generation of one.
+fn join(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
+    if let Some(group) = tx.group(arrived.conversation, arrived.generation)? {
+        // Invited twice, or invited where we are.
+        let opened_by_us = tx.conversation(arrived.conversation)?.is_some_and(|known| {
+            known.state == conversation::Conversation::Opening { generation: arrived.generation }
+        });
+        if !opened_by_us {
+            tx.keep_group(group);
+            return Ok(());
+        }
+        // Both opened at once and the relay took theirs: make room for it.
+        group.delete(&tx.mls)?;
+    }
+    let me = tx.me()?;
+    let logs = accounts(tx)?;
+    let find = |id: AccountId| logs.get(&id).cloned();
+    let (group, _inviter) = Group::join(&tx.mls, &me, &arrived.sealed, &find)?;
+    if group.conversation != arrived.conversation || group.generation != arrived.generation {
+        return Err(SessionError::Member { why: "the envelope names another conversation" }.into());
+    }
+    let peer = group.members().map(|member| member.account).find(|account| *account != me.account);
+    let peer = peer.ok_or(SessionError::Member { why: "nobody else is there" })?;
+    let generation = group.generation;
+    tx.keep_group(group);
+    let conversation = tx.conversation_with(me.account, peer)?;
+    let state = match conversation.state {
+        // The group that was ours is gone already.
+        conversation::Conversation::Opening { generation: ours } if ours == generation => {
+            members::unseal_all(tx, conversation.id)?;
+            let state = conversation::Conversation::Open { generation };
+            tx.save_conversation_state(conversation.id, state)?;
+            state
+        }
+        _ => members::moved(tx, &conversation, conversation::Input::Joined { generation })?,
+    };
+    if state == (conversation::Conversation::Open { generation }) {
+        send::seal_queued(tx, conversation.id)?;
+        tx.effect(Effect::Flush);
+    }
+    tx.notify_chat(conversation.uid);
+    let row = tx.conversation_by_id(conversation.id)?;
+    retry(tx, &row, news)
+}
+
+/// The verified logs of everybody who could be in a tree with us: few, since a conversation is of two accounts.
+fn accounts(tx: &Tx<'_>) -> Result<HashMap<AccountId, Account>, TurnError> {
+    let ids: Vec<[u8; 20]> = {
+        let mut select = tx.sql.prepare_cached("SELECT id FROM account WHERE log IS NOT NULL ORDER BY seen_at DESC LIMIT 1000")?;
+        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    let mut logs = HashMap::new();
+    for id in ids {
+        if let Some(account) = tx.account(AccountId(id))? {
+            logs.insert(account.id, account);
+        }
+    }
+    Ok(logs)
+}
+
+fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
+    let Some(conversation) = tx.conversation(arrived.conversation)? else {
+        return Err(SessionError::Early.into());
+    };
+    let Some(mut group) = tx.group(arrived.conversation, arrived.generation)? else {
+        return Err(SessionError::Early.into());
+    };
+    let me = tx.me()?;
+    let logs = [tx.account(me.account)?, tx.account(conversation.peer)?];
+    let find = |id| logs.iter().flatten().find(|account| account.id == id).cloned();
+    let allowed = [me.account, conversation.peer];
+    let opened = group.open(&tx.mls, &arrived.sealed, &Roster { allowed: &allowed, find: &find })?;
+    match opened {
+        Opened::Message { sender, plaintext } => {
+            tx.keep_group(group);
+            let account = find(sender.account).ok_or(SessionError::UnknownAccount(sender.account))?;
+            let said = match (inbox::Opened { sender, plaintext }).verify(&account) {
+                Ok(said) => said,
+                Err(error) => {
+                    tracing::warn!(%error, "a message was refused");
+                    return Ok(());
+                }
+            };
+            match said.dedupe(|sender, uid| tx.is_known(sender.account, uid))? {
+                Arrival::Duplicate(_) => Ok(()),
+                Arrival::New(said) => apply(tx, &conversation, &account, *said, arrived.accepted_at, news),
+            }
+        }
+        Opened::Commit { staged, .. } => {
+            let ours: Option<i64> = tx
+                .sql
+                .prepare_cached("SELECT id FROM outbox WHERE conversation = ?1 AND kind = 'commit'")?
+                .query_row([conversation.id], |row| row.get(0))
+                .optional()?;
+            group.merge(&tx.mls, staged)?;
+            let active = group.is_active();
+            tx.keep_group(group);
+            if let Some(ours) = ours {
+                // Theirs was first; ours is void, and made again if it is still needed.
+                tx.delete_outbox(ours)?;
+            }
+            if active {
+                members::begin(tx, &conversation)?;
+            }
+            retry(tx, &conversation, news)
+        }
+        Opened::OwnCommit => {
+            group.merge_pending(&tx.mls)?;
+            tx.keep_group(group);
+            retry(tx, &conversation, news)
+        }
+    }
+}
+
+/// Tries what was held for this conversation again. What still cannot be opened stays where it is.
+fn retry(tx: &mut Tx<'_>, conversation: &ConversationRow, news: &mut News) -> Result<(), TurnError> {
+    let held: Vec<(i64, Arrived)> = {
+        let mut select = tx.sql.prepare_cached(
+            "SELECT id, generation, kind, sealed, accepted_at FROM held
+             WHERE conversation = ?1 AND reason <> 'unreadable' ORDER BY id",
+        )?;
+        let rows = select.query_map([conversation.uid.0], |row| {
+            let kind: String = row.get(2)?;
+            Ok((
+                row.get(0)?,
+                Arrived {
+                    conversation: conversation.uid,
+                    generation: row.get(1)?,
+                    kind: match kind.as_str() {
+                        "welcome" => wire::EnvelopeKind::Welcome,
+                        "commit" => wire::EnvelopeKind::Commit,
+                        _ => wire::EnvelopeKind::Message,
+                    },
+                    sealed: row.get(3)?,
+                    accepted_at: Timestamp(row.get(4)?),
+                },
+            ))
+        })?;
+        rows.collect::<Result<_, _>>()?
+    };
+    for (id, arrived) in held {
+        // Out of the table first: opening it may come back here.
+        let removed = tx.sql.prepare_cached("DELETE FROM held WHERE id = ?1")?.execute([id])?;
+        if removed == 0 {
+            continue;
+        }
+        match open(tx, &arrived, news) {
+            Ok(()) => {}
+            // These two leave a group as it was; everything else undoes the turn.
+            Err(error @ TurnError::Session(SessionError::Early | SessionError::UnknownAccount(_))) => {
+                hold_arrived(tx, &arrived, &error)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Tries what waited for a conversation's group.
+pub(crate) fn retry_held_in(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), TurnError> {
+    let mut news = News::default();
+    let row = tx.conversation_by_id(conversation.id)?;
+    retry(tx, &row, &mut news)?;
+    let seq = tx.kv_u64("relay.seq")?;
+    finish(tx, news, seq)
+}
+
+/// Tries what waited for the log of an account.
+pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), TurnError> {
+    let conversations: Vec<[u8; 16]> = {
+        let mut select =
+            tx.sql.prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
+        select.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for uid in conversations {
+        let uid = ConversationId(uid);
+        // An invitation may be the first we hear of a conversation.
+        let row = ConversationRow {
+            id: 0,
+            uid,
+            peer: account,
+            state: conversation::Conversation::Absent,
+            failures: 0,
+        };
+        let row = tx.conversation(uid)?.unwrap_or(row);
+        let mut news = News::default();
+        retry(tx, &row, &mut news)?;
+        let seq = tx.kv_u64("relay.seq")?;
+        finish(tx, news, seq)?;
+    }
+    Ok(())
+}
+
+/// A new message of a member: judged, stored, and handed to whom it concerns.
+fn apply(
+    tx: &mut Tx<'_>,
+    conversation: &ConversationRow,
+    sender: &Account,
+    said: Said,
+    accepted_at: Timestamp,
+    news: &mut News,
+) -> Result<(), TurnError> {
+    let me = tx.me()?;
+    let content = said.content;
+    let mine = sender.id == me.account;
+    if let Some(head) = content.head.filter(|head| head.len > sender.head.len) {
+        tx.want_log(sender.id, head)?;
+        contacts::ask_for_log(tx, sender.id)?;
+    }
+    let weight = consent::weight(&content.body);
+    let verdict = if mine { Ok(()) } else { judge(tx, conversation, sender, &content, weight, accepted_at)? };
+    let is_words = weight == Weight::Words && !matches!(content.body, Body::OrderPlaced(_));
+    // A question about a payment is silent in the thread, but a till has to find it.
+    let silent = weight == Weight::Silent && !matches!(content.body, Body::AskPayment(_));
+    let message = match (silent, &verdict) {
+        (true, _) => {
+            tx.remember_heard(sender.id, content.uid)?;
+            None
+        }
+        (false, verdict) => Some(tx.insert_message(
+            conversation.id,
+            &NewMessage {
+                sender: sender.id,
+                mine,
+                state: match (verdict, mine) {
+                    (Err(_), _) => "held",
+                    (Ok(()), true) => "sent",
+                    (Ok(()), false) => "received",
+                },
+                unread: !mine && verdict.is_ok() && is_words,
+                accepted_at,
+                why: verdict.as_ref().err().map(Refused::key),
+                content: &content,
+            },
+        )?),
+    };
+    if verdict.is_err() {
+        tx.notify_chat(conversation.uid);
+        return Ok(());
+    }
+    if !mine && is_words {
+        news.delivered.entry(conversation.uid).or_default().push(content.uid);
+        tx.sql
+            .prepare_cached("UPDATE conversation SET last_action = ?2, last_action_at = ?3 WHERE id = ?1")?
+            .execute(params![conversation.id, content.uid.0, accepted_at.0])?;
+    }
+    match content.body {
+        Body::Marks(marks) if mine => read_elsewhere(tx, conversation, &marks)?,
+        Body::Marks(marks) => send::marked(tx, conversation, &marks)?,
+        Body::Hello(profile) if !mine => introduced(tx, sender, &profile)?,
+        Body::Invoice(invoice) => {
+            if let Some(message) = message {
+                checkout::invoice_arrived(tx, conversation, message, &invoice)?;
+            }
+        }
+        Body::OrderPlaced(order) if mine => checkout::placed_elsewhere(tx, *order)?,
+        Body::PaymentAnswer(answer) => checkout::answered(tx, &answer)?,
+        Body::Receipt(file) => checkout::receipt_arrived(tx, &file)?,
+        Body::Refund(refund) => checkout::refund_arrived(tx, &refund)?,
+        Body::Text(_)
+        | Body::Tap(_)
+        | Body::Card(_)
+        | Body::Unknown
+        | Body::Hello(_)
+        | Body::OrderPlaced(_)
+        | Body::AskPayment(_) => {}
+    }
+    tx.notify_chat(conversation.uid);
+    Ok(())
+}
+
+/// The rules that this device holds a message of somebody else to.
+fn judge(
+    tx: &Tx<'_>,
+    conversation: &ConversationRow,
+    sender: &Account,
+    content: &Content,
+    weight: Weight,
+    accepted_at: Timestamp,
+) -> Result<Result<(), Refused>, TurnError> {
+    let row = tx.account_row(sender.id)?.ok_or(TurnError::NotFound { what: "account" })?;
+    let (mut action_accepted_at, mut order_is_ours) = (None, false);
+    match content.basis {
+        Some(Basis::Action(uid)) => {
+            let at: Option<i64> = tx
+                .sql
+                .prepare_cached("SELECT accepted_at FROM message WHERE uid = ?1 AND mine = 1 AND id >> 36 = ?2")?
+                .query_row(params![uid.0, conversation.id], |row| row.get(0))
+                .optional()?;
+            // Not accepted by our own copy yet: the answer overtook the acknowledgement. The relay has just had it.
+            action_accepted_at = at.map(|at| if at == 0 { accepted_at } else { Timestamp(at) });
+        }
+        Some(Basis::Order(order)) => {
+            order_is_ours = tx
+                .sql
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM checkout WHERE order_id = ?1 AND merchant = ?2)")?
+                .query_row(params![order.0, sender.id.0], |row| row.get(0))?;
+        }
+        Some(Basis::Token(_)) | None => {}
+    }
+    let facts = Facts {
+        sender: sender.kind,
+        blocked: row.blocked,
+        basis: content.basis,
+        action_accepted_at,
+        order_is_ours,
+        token_is_good: false,
+        sent_at: content.sent_at,
+        accepted_at,
+    };
+    Ok(consent::judge(weight, &facts).and_then(|()| limits::check_body(&content.body, sender.kind)))
+}
+
+/// Another device of ours read this conversation.
+fn read_elsewhere(tx: &mut Tx<'_>, conversation: &ConversationRow, marks: &Marks) -> Result<(), TurnError> {
+    let Some(upto) = marks.read_upto else {
+        return Ok(());
+    };
+    let (low, high) = (conversation.id << 36, (conversation.id + 1) << 36);
+    tx.sql
+        .prepare_cached(
+            "UPDATE message SET unread = 0 WHERE unread = 1 AND id >= ?1 AND id < ?2
+             AND id <= coalesce((SELECT id FROM message WHERE uid = ?3 AND sender = ?4), 0)",
+        )?
+        .execute(params![low, high, upto.0, conversation.peer.0])?;
+    Ok(())
+}
+
+/// A business says who it is. Only its account key can, and an older profile never replaces a newer one.
+fn introduced(tx: &mut Tx<'_>, sender: &Account, signed: &Signed<Profile>) -> Result<(), TurnError> {
+    let Ok(profile) = signed.verify() else {
+        return Ok(());
+    };
+    let good = profile.signer() == sender.account_key
+        && profile.account == sender.id
+        && sender.kind == AccountKind::Business
+        && limits::check_title("name", &profile.name, limits::NAME_CHARS_MAX).is_ok()
+        && limits::check_text("about", &profile.about, limits::ABOUT_CHARS_MAX, true).is_ok()
+        && profile.payees.len() <= limits::PAYEES_MAX;
+    if !good {
+        tracing::warn!("a profile was refused");
+        return Ok(());
+    }
+    let revision = i64::try_from(profile.revision).unwrap_or(i64::MAX);
+    tx.sql
+        .prepare_cached(
+            "UPDATE account SET profile = ?2, profile_revision = ?3, name = ?4 WHERE id = ?1 AND profile_revision <= ?3",
+        )?
+        .execute(params![sender.id.0, signed.encode(), revision, profile.name])?;
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! The stage for the stories: a town with a relay, and people with their own folders on disk.
+//!
+//! Everything goes through public doors: real sockets on loopback with port 0, real databases, a clock that the story
+//! moves. Nobody sleeps: a story waits for a change, and fails with what it saw when none comes.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on has failed")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use comptoir_client::{Bubble, ChatRow, Client, Config, FileVault, View};
+use comptoir_content::{ConversationId, Timestamp};
+use comptoir_relay::{Clock, Relay, Running};
+use tempfile::TempDir;
+
+/// A story gives up after this long without the change it waits for. Only a failing story ever waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const MINUTE_MS: i64 = 60_000;
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// One place with one time.
+pub struct Town {
+    pub dir: TempDir,
+    now_ms: Arc<AtomicI64>,
+    relay: Option<Running>,
+    address: std::net::SocketAddr,
+}
+
+impl Town {
+    pub async fn new() -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let now_ms = Arc::new(AtomicI64::new(i64::try_from(since.as_millis()).expect("before the year 292 million")));
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let relay = start_relay(dir.path(), None, &now_ms).await;
+        Self { address: relay.address(), dir, now_ms, relay: Some(relay) }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.now_ms.load(Ordering::SeqCst))
+    }
+
+    /// Time goes by, for everybody at once.
+    pub fn pass(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub fn clock(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        let now_ms = self.now_ms.clone();
+        Arc::new(move || Timestamp(now_ms.load(Ordering::SeqCst)))
+    }
+
+    pub fn relay_url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    pub fn relay_dir(&self) -> PathBuf {
+        self.dir.path().join("relay")
+    }
+
+    /// The relay goes away, and what it accepted stays on its disk.
+    pub async fn stop_relay(&mut self) {
+        self.relay.take().expect("it runs").shutdown().await.expect("a graceful end");
+    }
+
+    /// It comes back under the same address.
+    pub async fn start_relay(&mut self) {
+        self.relay = Some(start_relay(self.dir.path(), Some(self.address), &self.now_ms).await);
+    }
+
+    /// A person's phone, opened again from its folder when it was there before.
+    pub fn open(&self, name: &str) -> Person {
+        let client = Client::open(self.config(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Person { client, name: name.to_owned() }
+    }
+
+    pub fn config(&self, name: &str) -> Config {
+        let dir = self.dir.path().join(name);
+        Config {
+            vault: Arc::new(FileVault::new(self.dir.path().join(format!("{name}.key")))),
+            dir,
+            clock: Some(self.clock()),
+            extension: None,
+        }
+    }
+
+    /// A new person with an account.
+    pub async fn arrives(&self, name: &str) -> Person {
+        let person = self.open(name);
+        person.client.create_account(&self.relay_url()).await.expect("an account");
+        person
+    }
+}
+
+async fn start_relay(dir: &Path, address: Option<std::net::SocketAddr>, now_ms: &Arc<AtomicI64>) -> Running {
+    let mut config = comptoir_relay::Config::local(dir.join("relay"));
+    if let Some(address) = address {
+        config.listen = address;
+    }
+    Relay::start(config, Clock::shared(now_ms.clone())).await.expect("a relay")
+}
+
+/// Somebody in a story.
+pub struct Person {
+    pub client: Client,
+    pub name: String,
+}
+
+impl Person {
+    pub fn link(&self) -> String {
+        self.client.identity().expect("readable").expect("an account").link
+    }
+
+    pub async fn meets(&self, other: &Self) -> ConversationId {
+        self.client.add_contact(&other.link()).await.expect("a contact")
+    }
+
+    pub async fn says(&self, chat: ConversationId, text: &str) {
+        self.client.send_text(chat, text).await.unwrap_or_else(|error| panic!("{} says {text:?}: {error}", self.name));
+    }
+
+    /// What stands in a chat, oldest first, as "me: …" and "you: …".
+    pub fn thread(&self, chat: ConversationId) -> Vec<String> {
+        let Ok(page) = self.client.page(chat, None, 200) else {
+            return Vec::new();
+        };
+        page.bubbles.iter().map(|bubble| format!("{}: {}", if bubble.mine { "me" } else { "you" }, bubble.text)).collect()
+    }
+
+    pub fn bubbles(&self, chat: ConversationId) -> Vec<Bubble> {
+        self.client.page(chat, None, 200).map(|page| page.bubbles).unwrap_or_default()
+    }
+
+    pub fn chats(&self) -> Vec<ChatRow> {
+        self.client.chats(100).expect("readable")
+    }
+
+    /// Waits until `look` finds something. Looks at once, and again after every change.
+    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&Self) -> Option<T>) -> T {
+        let mut changes = self.client.changes();
+        let waiting = async {
+            loop {
+                if let Some(found) = look(self) {
+                    return found;
+                }
+                if changes.next().await.is_none() {
+                    panic!("{}'s core stopped", self.name);
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(found) => found,
+            Err(_) => panic!("{} never saw {what}; chats: {:#?}", self.name, self.everything()),
+        }
+    }
+
+    /// Waits until the chat reads exactly like this.
+    pub async fn sees(&self, chat: ConversationId, expected: &[&str]) {
+        self.until(&format!("{expected:?}"), |me| (me.thread(chat) == expected).then_some(())).await;
+    }
+
+    /// Waits until one's last message is in this state.
+    pub async fn mine_is(&self, chat: ConversationId, state: &str) {
+        self.until(state, |me| {
+            let last = me.bubbles(chat).into_iter().rfind(|bubble| bubble.mine)?;
+            (last.state == state).then_some(())
+        })
+        .await;
+    }
+
+    /// Everything unsent is at the relay and everything there is here.
+    pub async fn syncs(&self) {
+        let synced = tokio::time::timeout(PATIENCE, self.client.sync(|_| {})).await;
+        synced.unwrap_or_else(|_| panic!("{} never synced: {:?}", self.name, *self.client.status().borrow())).expect("sync");
+    }
+
+    /// For the message of a failed story.
+    fn everything(&self) -> Vec<(ChatRow, Vec<Bubble>)> {
+        self.chats().into_iter().map(|row| (row.clone(), self.bubbles(row.chat))).collect()
+    }
+}
+
+/// True when the change says something about this chat.
+#[must_use]
+pub fn is_about(view: &View, chat: ConversationId) -> bool {
+    *view == View::Chat(chat) || *view == View::Reset
+}

@@ -1,0 +1,112 @@
+//! Messages between people, through a real relay.
+
+use comptoir_tests::{DAY_MS, Town};
+
+#[tokio::test]
+async fn a_message_reaches_bob_and_the_marks_come_back() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "Bonjour Bob").await;
+    bob.sees(chat, &["you: Bonjour Bob"]).await;
+    alice.mine_is(chat, "delivered").await;
+    assert_eq!(bob.chats()[0].unread, 1);
+    bob.client.mark_read(chat).await.unwrap();
+    assert_eq!(bob.chats()[0].unread, 0);
+    alice.mine_is(chat, "read").await;
+    bob.says(chat, "Bonjour Alice").await;
+    alice.sees(chat, &["me: Bonjour Bob", "you: Bonjour Alice"]).await;
+}
+
+#[tokio::test]
+async fn the_first_message_waits_while_bob_is_offline_for_days() {
+    let town = Town::new().await;
+    let bob = town.arrives("bob").await;
+    bob.syncs().await;
+    let link = bob.link();
+    bob.client.shutdown();
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&link).await.unwrap();
+    for text in ["one", "two", "three"] {
+        alice.says(chat, text).await;
+    }
+    alice.mine_is(chat, "sent").await;
+    town.pass(9 * DAY_MS);
+    let bob = town.open("bob");
+    bob.sees(chat, &["you: one", "you: two", "you: three"]).await;
+    alice.mine_is(chat, "delivered").await;
+}
+
+#[tokio::test]
+async fn what_is_written_offline_goes_out_when_the_relay_is_back() {
+    let mut town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "before").await;
+    bob.sees(chat, &["you: before"]).await;
+    town.stop_relay().await;
+    alice.says(chat, "while it was away").await;
+    alice.client.shutdown();
+    town.start_relay().await;
+    let alice = town.open("alice");
+    alice.client.resume();
+    bob.client.resume();
+    bob.sees(chat, &["you: before", "you: while it was away"]).await;
+    alice.mine_is(chat, "delivered").await;
+}
+
+#[tokio::test]
+async fn two_who_write_first_at_once_end_up_in_one_thread() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    alice.syncs().await;
+    bob.syncs().await;
+    let (to_bob, to_alice) = (bob.link(), alice.link());
+    let (chat, same) = tokio::join!(alice.client.add_contact(&to_bob), bob.client.add_contact(&to_alice));
+    let (chat, same) = (chat.unwrap(), same.unwrap());
+    assert_eq!(chat, same);
+    tokio::join!(alice.says(chat, "from Alice"), bob.says(chat, "from Bob"));
+    for person in [&alice, &bob] {
+        person
+            .until("both messages", |me| {
+                let mut thread = me.bubbles(chat).into_iter().map(|bubble| bubble.text).collect::<Vec<_>>();
+                thread.sort();
+                (thread == ["from Alice", "from Bob"]).then_some(())
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn two_devices_of_one_account_read_the_same_thread() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    alice.syncs().await;
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "before the tablet").await;
+    bob.sees(chat, &["you: before the tablet"]).await;
+
+    let tablet = town.open("alice-tablet");
+    let request = tablet.client.link_request().await.unwrap();
+    let grant = alice.client.link_device(request).await.unwrap();
+    tablet.client.finish_link(grant).await.unwrap();
+    tablet.syncs().await;
+    // The phone finds the tablet's key packages when it looks again.
+    town.pass(DAY_MS);
+    alice.client.tick().await.unwrap();
+
+    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    // Bob learns of the tablet in order: what Alice says after she invited it comes after the invitation.
+    alice.says(chat, "I have a tablet now").await;
+    let so_far = ["you: before the tablet", "you: I have a tablet now"];
+    bob.sees(chat, &so_far).await;
+    bob.says(chat, "to both of you").await;
+    tablet.sees(chat, &["me: I have a tablet now", "you: to both of you"]).await;
+    tablet.says(chat, "from the tablet").await;
+    let whole = ["me: before the tablet", "me: I have a tablet now", "you: to both of you", "me: from the tablet"];
+    alice.sees(chat, &whole).await;
+    bob.sees(chat, &[&so_far[..], &["me: to both of you", "you: from the tablet"]].concat()).await;
+}
