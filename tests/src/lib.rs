@@ -30,7 +30,10 @@ pub struct Town {
 }
 
 impl Town {
+    /// A town whose relay has just opened. `RUST_LOG=debug` shows what its people's cores have to say.
     pub async fn new() -> Self {
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let now_ms = Arc::new(AtomicI64::new(i64::try_from(since.as_millis()).expect("before the year 292 million")));
         let dir = tempfile::tempdir().expect("a temporary folder");

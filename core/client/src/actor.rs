@@ -388,6 +388,9 @@ impl Actor {
             }
             Tag::Question(question) => {
                 self.asked.remove(&question);
+                if let wire::Reply::Refused(refusal) = &reply {
+                    tracing::warn!(code = ?refusal.code, detail = refusal.detail, "the relay refused a question");
+                }
                 self.report("taking an answer", |actor| {
                     actor.turn(|tx| match (question, reply) {
                         (Question::Log { account, .. }, wire::Reply::Log(slice)) => {

@@ -69,6 +69,7 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
         }
         Err(refused) => {
             // Nothing that we believed before is forgotten; no new entry is believed either.
+            tracing::warn!(%refused, "an account log was refused");
             tx.sql.execute("UPDATE account SET refused = ?2 WHERE id = ?1", params![id.0, refused.to_string()])?;
         }
     }
@@ -87,7 +88,9 @@ fn believe(row: &AccountRow, id: AccountId, slice: &wire::LogSlice) -> Result<Op
         signer: PublicKey(entry.signer),
         signature: entry.signature,
     }));
-    let log = AccountLog { genesis: slice.genesis.clone(), links };
+    // The relay gives the genesis record with the first entry only.
+    let genesis = known.map_or_else(|| slice.genesis.clone(), |account| account.log().genesis.clone());
+    let log = AccountLog { genesis, links };
     if log.account() != id {
         return Err(LogRefused::OtherAccount);
     }
