@@ -6,7 +6,8 @@ use comptoir_engine::account::Account;
 use comptoir_sqlcipher::rusqlite::{self, params};
 
 pub use crate::error::TurnError;
-pub use crate::store::{Extension, Tx};
+pub use crate::random::Random;
+pub use crate::store::{Extension, MlsStoreError, Tx};
 
 use crate::actor::Input;
 use crate::client::Client;

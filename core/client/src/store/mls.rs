@@ -29,21 +29,21 @@ pub enum MlsStoreError {
 }
 
 /// The storage provider of one transaction.
-pub struct TxStore<'t> {
+pub(crate) struct TxStore<'t> {
     tx: &'t Transaction<'t>,
     /// What was written in this transaction; `None` for deleted.
     written: RefCell<BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>>,
 }
 
 /// What OpenMLS works with during one transaction.
-pub struct TxProvider<'t> {
+pub(crate) struct TxProvider<'t> {
     crypto: &'t RustCrypto,
     store: TxStore<'t>,
 }
 
 impl<'t> TxProvider<'t> {
     #[must_use]
-    pub fn new(tx: &'t Transaction<'_>, crypto: &'t RustCrypto) -> Self {
+    pub(crate) fn new(tx: &'t Transaction<'_>, crypto: &'t RustCrypto) -> Self {
         Self {
             crypto,
             store: TxStore {
@@ -57,7 +57,7 @@ impl<'t> TxProvider<'t> {
     ///
     /// # Errors
     /// [`MlsStoreError::Sql`].
-    pub fn flush(&self) -> Result<(), MlsStoreError> {
+    pub(crate) fn flush(&self) -> Result<(), MlsStoreError> {
         self.store.flush()
     }
 }

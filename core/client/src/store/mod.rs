@@ -17,7 +17,8 @@ pub(crate) use mls::TxProvider;
 pub(crate) use rows::{AccountRow, ConversationRow, NewMessage, OutboxRow, kind_named, log_from_blob, read_account, read_me};
 pub(crate) use search::{index_pending, search};
 pub(crate) use tx::{read_kv, Notice, Question, to_wire_conversation, to_wire_device, to_wire_uid};
-pub use tx::{Effect, Tx};
+pub(crate) use tx::Effect;
+pub use tx::Tx;
 
 use crate::ClientError;
 use crate::error::TurnError;

@@ -23,7 +23,6 @@ pub(crate) struct MeRow {
     pub(crate) device: DeviceId,
     pub(crate) device_key: SigningKey,
     pub(crate) account_key: Option<SigningKey>,
-    pub(crate) recovery_key: Option<SigningKey>,
     pub(crate) certificate: Vec<u8>,
     pub(crate) relay: String,
     pub(crate) registered: bool,
@@ -43,11 +42,9 @@ impl MeRow {
 /// An account we know, verified or not yet.
 pub(crate) struct AccountRow {
     pub(crate) kind: AccountKind,
-    pub(crate) relay: String,
     pub(crate) account: Option<Account>,
     /// A longer log is known to exist: its length, and the hash of its last entry.
     pub(crate) wanted: Option<LogHead>,
-    pub(crate) name: String,
     pub(crate) profile: Option<Profile>,
     pub(crate) blocked: bool,
 }
@@ -183,7 +180,6 @@ impl Tx<'_> {
                     device: DeviceId(column(row, "device")?),
                     device_key: SigningKey::from_seed(column(row, "device_seed")?),
                     account_key: seed(row.get("account_seed")?),
-                    recovery_key: seed(row.get("recovery_seed")?),
                     certificate: row.get("certificate")?,
                     relay: row.get("relay")?,
                     registered: row.get("registered")?,
@@ -205,13 +201,11 @@ impl Tx<'_> {
                     row.get::<_, Option<Vec<u8>>>("profile")?,
                     AccountRow {
                         kind: kind_named(&row.get::<_, String>("kind")?),
-                        relay: row.get("relay")?,
                         account: None,
                         wanted: wanted_hash.map(|hash| LogHead {
                             len: u64::try_from(wanted_len).unwrap_or(0),
                             hash: comptoir_content::Hash(hash),
                         }),
-                        name: row.get("name")?,
                         profile: None,
                         blocked: row.get("blocked")?,
                     },

@@ -15,7 +15,7 @@ use crate::views::Sheet;
 
 /// Something to do after the commit. What must survive a crash is a row as well: effects may be lost.
 #[derive(Debug)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// Ask the relay something whose answer comes back as a turn.
     Ask(Question),
     /// Look at the outbox and send what is due.
@@ -30,7 +30,7 @@ pub enum Effect {
 
 /// Questions to the relay, by what to do with the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Question {
+pub(crate) enum Question {
     /// The account log from an entry on.
     Log { account: AccountId, from: u64 },
     /// Key packages of devices that a conversation lacks.
@@ -45,7 +45,7 @@ pub enum Question {
 
 /// What changed, for those who listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub(crate) enum Notice {
     Chats,
     Chat(ConversationId),
 }

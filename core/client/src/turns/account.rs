@@ -2,7 +2,7 @@
 
 use comptoir_content::{
     AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey, Statement,
-    TillCertificate, Timestamp,
+    TillCertificate,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::session::make_key_package;
@@ -156,7 +156,6 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
-    tx.set_kv_u64("relay.clock_ahead", welcome.server_time_ms.wrapping_sub(u64::try_from(tx.now.0).unwrap_or(0)))?;
     if welcome.key_packages_left < KEY_PACKAGES_FEW {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
@@ -253,10 +252,4 @@ pub(crate) fn finish_link(
     insert_me(tx, &account, device, device_key, certificate, relay, None, None)?;
     tx.sql.execute("UPDATE me SET registered = 1", [])?;
     Ok(account)
-}
-
-/// The relay's clock as this device knows it. Used where the relay's time is what counts.
-pub(crate) fn relay_now(tx: &Tx<'_>) -> Result<Timestamp, TurnError> {
-    let ahead = tx.kv_u64("relay.clock_ahead")?;
-    Ok(Timestamp(tx.now.0.wrapping_add(i64::from_be_bytes(ahead.to_be_bytes()))))
 }

@@ -1,7 +1,7 @@
 //! Turns of the customer's half of a payment: `engine::checkout` decides, this loads and saves.
 
 use comptoir_content::{
-    AskPayment, Body, ContentError, Invoice, NotPaid, OrderId, OrderInfo, OrderPlaced, Payee, PaymentAnswer, PaymentId,
+    Body, ContentError, Invoice, NotPaid, OrderId, OrderInfo, OrderPlaced, Payee, PaymentAnswer, PaymentId,
     ReceiptFile, Refund, Signed, SigningKey, Timestamp,
 };
 use comptoir_engine::checkout::{self, Checkout, Choice, Effect as E, Input, SheetHint, State};
@@ -18,7 +18,6 @@ pub(crate) struct Loaded {
     pub(crate) conversation: i64,
     pub(crate) checkout: Checkout,
     payer: Option<SigningKey>,
-    signed: Signed<Invoice>,
 }
 
 struct Stored {
@@ -85,7 +84,7 @@ impl Stored {
             wake_at: self.wake_at.map(Timestamp),
         };
         let payer = self.payer_seed.map(SigningKey::from_seed);
-        Ok(Loaded { conversation: self.conversation, checkout, payer, signed })
+        Ok(Loaded { conversation: self.conversation, checkout, payer })
     }
 }
 
@@ -365,17 +364,4 @@ pub(crate) fn ask_now(tx: &mut Tx<'_>) -> Result<(), TurnError> {
         params![tx.now.0],
     )?;
     woken(tx)
-}
-
-impl Loaded {
-    /// The exact bytes of the invoice.
-    pub(crate) fn signed(&self) -> &Signed<Invoice> {
-        &self.signed
-    }
-
-    /// What to ask the till.
-    pub(crate) fn ask(&self) -> Option<AskPayment> {
-        let order = self.checkout.order.as_ref()?;
-        Some(AskPayment { order: order.order, payment: order.payment, attempt: order.attempt })
-    }
 }

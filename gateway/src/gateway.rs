@@ -1,0 +1,205 @@
+//! The running till: the client's changes, webhooks and alarms, one after the other.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use comptoir_client::{Client, ClientError, Config as ClientConfig, FileVault};
+use comptoir_content::Timestamp;
+use comptoir_sqlcipher::rusqlite::params;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::catalogue::Catalogue;
+use crate::config::{Config, ConfigError};
+use crate::jobs::{self, Desk};
+use crate::operator::{self, OperatorFiles};
+use crate::provider::Provider;
+use crate::provider::http::{BuildError, Http};
+use crate::turns::incoming::incoming;
+use crate::{till, web};
+
+/// The folder of the till's core inside a shop's folder.
+pub(crate) const CORE: &str = "core";
+pub(crate) const VAULT: &str = "core.key";
+
+/// Why a till cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("there is no shop here yet: run `gateway init` first")]
+    NoShop,
+    #[error("{doing}: {source}")]
+    Io { doing: &'static str, source: std::io::Error },
+    #[error("preparing the HTTP client: {0}")]
+    Http(#[from] BuildError),
+}
+
+/// What the servers and the worker share.
+pub(crate) struct Shared {
+    pub(crate) client: Client,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) providers: Vec<Box<dyn Provider>>,
+    pub(crate) http: Http,
+    pub(crate) bell: Notify,
+    pub(crate) clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// A till that runs. [`Gateway::shutdown`] ends it in good order; being killed is survived as well.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    address: std::net::SocketAddr,
+    _files: OperatorFiles,
+}
+
+/// The time of a shop, for tests.
+pub(crate) type ShopClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Opens the core of the shop in `dir`.
+pub(crate) fn open_core(dir: &Path, clock: Option<ShopClock>) -> Result<Client, ClientError> {
+    Client::open(ClientConfig {
+        dir: dir.join(CORE),
+        vault: Arc::new(FileVault::new(dir.join(VAULT))),
+        clock,
+        extension: Some(till::EXTENSION),
+    })
+}
+
+impl Gateway {
+    /// Starts the till in `dir`, which `gateway init` made. `clock` is the system's when `None`.
+    ///
+    /// # Errors
+    /// [`GatewayError`] says what to correct.
+    pub async fn start(dir: &Path, clock: Option<ShopClock>) -> Result<Self, GatewayError> {
+        let config = Config::read(dir)?;
+        let (catalogue, providers) = (config.catalogue()?, config.adapters()?);
+        if !dir.join(CORE).exists() {
+            return Err(GatewayError::NoShop);
+        }
+        let clock = clock.unwrap_or_else(|| Arc::new(system_time));
+        let client = open_core(dir, Some(clock.clone()))?;
+        client.turn(|tx| till::load(tx).map(drop)).await.map_err(|_| GatewayError::NoShop)?;
+        // Whatever was under way when the till went down is looked at now.
+        client
+            .turn(|tx| {
+                tx.sql().execute(
+                    "UPDATE attempt SET wake_at = min(wake_at, ?1) WHERE wake_at IS NOT NULL AND state <> 'requested'",
+                    params![tx.now.0],
+                )?;
+                tx.sql().execute("UPDATE attempt SET wake_at = ?1 WHERE state = 'requested'", params![tx.now.0])?;
+                tx.sql().execute("UPDATE refund SET wake_at = ?1 WHERE wake_at IS NOT NULL", params![tx.now.0])?;
+                Ok(())
+            })
+            .await?;
+        let shared = Arc::new(Shared { client, catalogue, providers, http: Http::new()?, bell: Notify::new(), clock });
+        let (stop, stopped) = watch::channel(false);
+        let io = |doing| move |source| GatewayError::Io { doing, source };
+        let listener = tokio::net::TcpListener::bind(config.listen).await.map_err(io("listening for webhooks"))?;
+        let operator =
+            tokio::net::TcpListener::bind(config.operator_listen).await.map_err(io("listening for the operator"))?;
+        let address = listener.local_addr().map_err(io("listening for webhooks"))?;
+        let operator_address = operator.local_addr().map_err(io("listening for the operator"))?;
+        let (files, token) = OperatorFiles::write(dir, operator_address).map_err(io("writing the operator's files"))?;
+        let tasks = vec![
+            tokio::spawn(serve(listener, web::router(shared.clone()), stopped.clone())),
+            tokio::spawn(serve(operator, operator::router(shared.clone(), token), stopped.clone())),
+            tokio::spawn(work(shared.clone(), stopped)),
+        ];
+        Ok(Self { shared, stop, tasks, address, _files: files })
+    }
+
+    /// Where webhooks arrive.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.address
+    }
+
+    /// The shop's contact link, for its QR code.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store cannot be read.
+    pub fn link(&self) -> Result<String, ClientError> {
+        self.shared.client.identity()?.map(|me| me.link).ok_or_else(|| ClientError::AskUser {
+            code: "account.unknown".to_owned(),
+            detail: "there is no shop here".to_owned(),
+        })
+    }
+
+    /// The core, for whoever looks over the till's shoulder.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// Looks at the clock: for tests, whose clock moves by itself.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store fails.
+    pub async fn tick(&self) -> Result<(), ClientError> {
+        self.shared.client.tick().await?;
+        self.shared.bell.notify_one();
+        Ok(())
+    }
+
+    /// Ends in good order: nothing new is taken, what is under way is finished or stays in the books.
+    pub async fn shutdown(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+async fn serve(listener: tokio::net::TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+    let until = async move {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+        tracing::error!(%error, "a server ended");
+    }
+}
+
+/// One thing after the other: what customers said, then what providers have to be asked.
+async fn work(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+    let mut changes = shared.client.changes();
+    loop {
+        let next = match round(&shared).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "the till could not work; it tries again");
+                Some((shared.clock)().0 + 1_000)
+            }
+        };
+        let wait = next.map_or(Duration::from_secs(3600), |at| {
+            Duration::from_millis(u64::try_from(at.saturating_sub((shared.clock)().0)).unwrap_or(0))
+        });
+        tokio::select! {
+            change = changes.next() => if change.is_none() { return },
+            () = shared.bell.notified() => {}
+            () = tokio::time::sleep(wait.max(Duration::from_millis(20))) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+    }
+}
+
+async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
+    loop {
+        let inner = shared.clone();
+        let more = shared.client.turn(move |tx| incoming(tx, &inner.catalogue, &inner.providers)).await?;
+        let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
+        let next = jobs::run_due(&desk).await?;
+        if !more {
+            return Ok(next);
+        }
+    }
+}
+
+fn system_time() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

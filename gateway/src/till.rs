@@ -1,0 +1,241 @@
+//! The till: the key that signs invoices, answers, receipts and refunds, and the rows it works on.
+
+use comptoir_client::headless::{Extension, Tx, TurnError};
+use comptoir_content::{
+    AccountId, Amount, AnswerBody, Body, ConversationId, Currency, Hash, Invoice, OrderId, OrderPlaced, PaymentAnswer,
+    PaymentId, Profile, PublicKey, Signed, SigningKey, Timestamp,
+};
+use comptoir_engine::account::Account;
+use comptoir_engine::payment::{Attempt, State};
+use comptoir_sqlcipher::rusqlite::{self, OptionalExtension as _, Row, params};
+
+/// The till's tables in the client's store.
+pub(crate) const EXTENSION: Extension =
+    Extension { room: "gateway", migrations: &[include_str!("../migrations/0001.sql")] };
+
+/// The till and the account it signs for.
+pub(crate) struct Till {
+    pub(crate) key: SigningKey,
+    pub(crate) term: u64,
+    pub(crate) live: bool,
+    pub(crate) profile: Signed<Profile>,
+    pub(crate) account: Account,
+}
+
+/// An attempt to be paid with everything around it.
+#[derive(Clone)]
+pub(crate) struct AttemptRow {
+    pub(crate) payment: PaymentId,
+    pub(crate) number: u32,
+    pub(crate) order: OrderId,
+    pub(crate) invoice_hash: Hash,
+    pub(crate) conversation: ConversationId,
+    pub(crate) buyer: AccountId,
+    pub(crate) payer_key: PublicKey,
+    pub(crate) placed: OrderPlaced,
+    pub(crate) provider: String,
+    pub(crate) attempt: Attempt,
+    pub(crate) handoff: Option<Vec<u8>>,
+    pub(crate) created_at: Timestamp,
+}
+
+pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Till, TurnError> {
+    let account = tx.own_account()?;
+    let (seed, term, live, profile): ([u8; 32], i64, bool, Vec<u8>) = tx
+        .sql()
+        .prepare_cached("SELECT seed, term, live, profile FROM till")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .optional()?
+        .ok_or(TurnError::NotFound { what: "till" })?;
+    Ok(Till {
+        key: SigningKey::from_seed(seed),
+        term: u64::try_from(term).unwrap_or(0),
+        live,
+        profile: Signed::decode(&profile)?,
+        account,
+    })
+}
+
+impl Till {
+    /// Signs what this till says about an attempt.
+    pub(crate) fn answer(&self, row: &AttemptRow, body: AnswerBody, now: Timestamp) -> Signed<PaymentAnswer> {
+        let answer = PaymentAnswer {
+            merchant: self.account.id,
+            term: self.term,
+            live: self.live,
+            payer_key: row.payer_key,
+            invoice_hash: row.invoice_hash,
+            order: row.order,
+            payment: row.payment,
+            attempt: row.number,
+            issued_at: now,
+            body,
+        };
+        Signed::sign(&answer, &self.key)
+    }
+}
+
+/// Sends a signed answer to the customer. Results of orders always may be sent.
+pub(crate) fn tell(tx: &mut Tx<'_>, row: &AttemptRow, answer: Signed<PaymentAnswer>) -> Result<(), TurnError> {
+    tx.say(row.conversation, Body::PaymentAnswer(answer), None).map(drop)
+}
+
+pub(crate) fn invoice(db: &rusqlite::Connection, hash: Hash) -> Result<Option<(Signed<Invoice>, String)>, TurnError> {
+    let found: Option<(Vec<u8>, String)> = db
+        .prepare_cached("SELECT signed, product FROM invoice WHERE hash = ?1")?
+        .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(match found {
+        Some((signed, product)) => Some((Signed::decode(&signed)?, product)),
+        None => None,
+    })
+}
+
+struct Raw {
+    row: [[u8; 32]; 2],
+    ids: ([u8; 16], [u8; 16], [u8; 16], [u8; 20]),
+    number: u32,
+    placed: Vec<u8>,
+    texts: (String, String, String, String, String),
+    live: bool,
+    amount_minor: i64,
+    provider_payment: Option<String>,
+    reason: Option<String>,
+    handoff: Option<Vec<u8>>,
+    times: (i64, i64, Option<i64>),
+    reads: u32,
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
+    Ok(Raw {
+        row: [row.get("invoice_hash")?, row.get("payer_key")?],
+        ids: (row.get("payment")?, row.get("order_id")?, row.get("conversation")?, row.get("buyer")?),
+        number: row.get("attempt")?,
+        placed: row.get("placed")?,
+        texts: (
+            row.get("provider")?,
+            row.get("account")?,
+            row.get("reference")?,
+            row.get("currency")?,
+            row.get("state")?,
+        ),
+        live: row.get("live")?,
+        amount_minor: row.get("amount_minor")?,
+        provider_payment: row.get("provider_payment")?,
+        reason: row.get("reason")?,
+        handoff: row.get("handoff")?,
+        times: (row.get("created_at")?, row.get("expires_at")?, row.get("wake_at")?),
+        reads: row.get("reads")?,
+    })
+}
+
+impl Raw {
+    fn load(self) -> Result<AttemptRow, TurnError> {
+        let (payment, order, conversation, buyer) = self.ids;
+        let (provider, account, reference, currency, state) = self.texts;
+        let (created_at, expires_at, wake_at) = self.times;
+        Ok(AttemptRow {
+            payment: PaymentId(payment),
+            number: self.number,
+            order: OrderId(order),
+            invoice_hash: Hash(self.row[0]),
+            conversation: ConversationId(conversation),
+            buyer: AccountId(buyer),
+            payer_key: PublicKey(self.row[1]),
+            placed: OrderPlaced::decode(&self.placed)?,
+            provider,
+            attempt: Attempt {
+                state: State::named(&state).ok_or(TurnError::Corrupt { what: "attempt" })?,
+                amount: Amount::new(self.amount_minor, Currency::of(&currency)?)?,
+                reference,
+                account,
+                live: self.live,
+                provider_payment: self.provider_payment,
+                reason: self.reason,
+                expires_at: Timestamp(expires_at),
+                reads: self.reads,
+                wake_at: wake_at.map(Timestamp),
+            },
+            handoff: self.handoff,
+            created_at: Timestamp(created_at),
+        })
+    }
+}
+
+/// The attempts that `filter` (an SQL condition with one parameter) selects.
+fn select(db: &rusqlite::Connection, filter: &str, value: &dyn rusqlite::ToSql) -> Result<Vec<AttemptRow>, TurnError> {
+    let mut select = db.prepare_cached(&format!("SELECT * FROM attempt WHERE {filter} ORDER BY created_at, attempt"))?;
+    let rows: Vec<Raw> = select.query_map([value], raw)?.collect::<Result<_, _>>()?;
+    rows.into_iter().map(Raw::load).collect()
+}
+
+pub(crate) fn attempts_of_invoice(db: &rusqlite::Connection, hash: Hash) -> Result<Vec<AttemptRow>, TurnError> {
+    select(db, "invoice_hash = ?1", &hash.0)
+}
+
+pub(crate) fn attempts_of_order(db: &rusqlite::Connection, order: OrderId) -> Result<Vec<AttemptRow>, TurnError> {
+    select(db, "order_id = ?1", &order.0)
+}
+
+pub(crate) fn attempts_due(db: &rusqlite::Connection, now: Timestamp) -> Result<Vec<AttemptRow>, TurnError> {
+    select(db, "wake_at <= ?1", &now.0)
+}
+
+pub(crate) fn attempt(
+    db: &rusqlite::Connection,
+    payment: PaymentId,
+    number: u32,
+) -> Result<AttemptRow, TurnError> {
+    let mut select = db.prepare_cached("SELECT * FROM attempt WHERE payment = ?1 AND attempt = ?2")?;
+    let found = select.query_row(params![payment.0, number], raw).optional()?;
+    found.ok_or(TurnError::NotFound { what: "attempt" })?.load()
+}
+
+pub(crate) fn insert_attempt(tx: &Tx<'_>, row: &AttemptRow) -> Result<(), TurnError> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO attempt (payment, attempt, order_id, invoice_hash, conversation, buyer, payer_key, placed,
+                 provider, account, live, reference, amount_minor, currency, state, created_at, expires_at, wake_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        )?
+        .execute(params![
+            row.payment.0,
+            row.number,
+            row.order.0,
+            row.invoice_hash.0,
+            row.conversation.0,
+            row.buyer.0,
+            row.payer_key.0,
+            row.placed.encode(),
+            row.provider,
+            row.attempt.account,
+            row.attempt.live,
+            row.attempt.reference,
+            row.attempt.amount.minor(),
+            row.attempt.amount.currency().code(),
+            row.attempt.state.name(),
+            row.created_at.0,
+            row.attempt.expires_at.0,
+            row.attempt.wake_at.map(|at| at.0),
+        ])?;
+    Ok(())
+}
+
+pub(crate) fn save_attempt(tx: &Tx<'_>, row: &AttemptRow) -> Result<(), TurnError> {
+    tx.sql()
+        .prepare_cached(
+            "UPDATE attempt SET state = ?3, provider_payment = ?4, reason = ?5, handoff = ?6, reads = ?7, wake_at = ?8
+             WHERE payment = ?1 AND attempt = ?2",
+        )?
+        .execute(params![
+            row.payment.0,
+            row.number,
+            row.attempt.state.name(),
+            row.attempt.provider_payment,
+            row.attempt.reason,
+            row.handoff,
+            row.attempt.reads,
+            row.attempt.wake_at.map(|at| at.0),
+        ])?;
+    Ok(())
+}

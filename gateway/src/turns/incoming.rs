@@ -1,0 +1,274 @@
+//! A customer did something: wrote, tapped, placed an order, asked about one.
+
+use comptoir_client::headless::{Incoming, Tx, TurnError};
+use comptoir_content::{
+    AnswerBody, AskPayment, Basis, Body, Invoice, InvoiceId, Line, LineKind, Needs, NotPaid, OrderPlaced, PaymentAnswer,
+    QuickReply, Signed, Text,
+};
+use comptoir_engine::order::{self, Decision, Taken};
+use comptoir_engine::payment::{Attempt, State};
+use comptoir_engine::{Refused, invoice};
+use comptoir_sqlcipher::rusqlite::params;
+
+use crate::catalogue::{Catalogue, Product};
+use crate::provider::Provider;
+use crate::till::{self, AttemptRow, Till};
+
+/// An invoice from the catalogue can be paid for this long, in milliseconds.
+const INVOICE_LIFE_MS: i64 = 24 * 3_600_000;
+/// Messages that are taken in one turn.
+const BATCH: u32 = 50;
+
+/// Takes what nobody has acted on, and says whether there was anything.
+pub(crate) fn incoming(
+    tx: &mut Tx<'_>,
+    catalogue: &Catalogue,
+    providers: &[Box<dyn Provider>],
+) -> Result<bool, TurnError> {
+    let till = till::load(tx)?;
+    let messages = tx.unhandled(BATCH)?;
+    for message in &messages {
+        match &message.content.body {
+            Body::Text(_) => greet(tx, &till, catalogue, message)?,
+            Body::Tap(tap) => tapped(tx, &till, catalogue, providers, message, &tap.payload)?,
+            Body::OrderPlaced(placed) => order_placed(tx, &till, catalogue, providers, message, placed)?,
+            Body::AskPayment(ask) => asked(tx, &till, message, *ask)?,
+            Body::Marks(_)
+            | Body::Card(_)
+            | Body::Hello(_)
+            | Body::Invoice(_)
+            | Body::PaymentAnswer(_)
+            | Body::Receipt(_)
+            | Body::Refund(_)
+            | Body::Unknown => {}
+        }
+        tx.set_handled(message.id)?;
+    }
+    Ok(!messages.is_empty())
+}
+
+/// A shop that is written to says who it is and what it has.
+fn greet(tx: &mut Tx<'_>, till: &Till, catalogue: &Catalogue, message: &Incoming) -> Result<(), TurnError> {
+    if tx.is_first_contact(message.conversation)? {
+        tx.say(message.conversation, Body::Hello(till.profile.clone()), None)?;
+    }
+    let chip = |product: &Product| QuickReply {
+        title: product.title.clone(),
+        payload: payload_of(product),
+    };
+    let text = Text {
+        body: catalogue.greeting.clone(),
+        reply_to: None,
+        quick_replies: catalogue.products.iter().map(chip).collect(),
+    };
+    let basis = Some(Basis::Action(message.content.uid));
+    tx.say(message.conversation, Body::Text(text), basis).map(drop)
+}
+
+fn payload_of(product: &Product) -> Vec<u8> {
+    format!("product/{}", product.id).into_bytes()
+}
+
+fn product_of<'a>(catalogue: &'a Catalogue, payload: &[u8]) -> Option<&'a Product> {
+    let id = std::str::from_utf8(payload).ok()?.strip_prefix("product/")?;
+    catalogue.product(id)
+}
+
+/// A product was tapped: its bubble is an invoice, signed by this till.
+fn tapped(
+    tx: &mut Tx<'_>,
+    till: &Till,
+    catalogue: &Catalogue,
+    providers: &[Box<dyn Provider>],
+    message: &Incoming,
+    payload: &[u8],
+) -> Result<(), TurnError> {
+    let Some(product) = product_of(catalogue, payload) else {
+        return greet(tx, till, catalogue, message);
+    };
+    let profile = till.profile.verify()?;
+    let takes = |provider: &&Box<dyn Provider>| provider.is_live() == till.live && provider.takes(product.price);
+    let payees = providers.iter().filter(takes).filter_map(|provider| {
+        let ours = |payee: &&comptoir_content::Payee| {
+            payee.provider == provider.name() && payee.account == provider.account() && payee.live == till.live
+        };
+        profile.payees.iter().find(ours).cloned()
+    });
+    let invoice = Invoice {
+        merchant: till.account.id,
+        term: till.term,
+        invoice: InvoiceId(tx.new_id()),
+        audience: Some(message.peer),
+        live: till.live,
+        issued_at: tx.now,
+        expires_at: tx.now.plus_ms(INVOICE_LIFE_MS),
+        currency: product.price.currency(),
+        title: product.title.clone(),
+        description: product.description.clone(),
+        lines: vec![Line {
+            label: product.title.clone(),
+            quantity: 1,
+            unit_minor: product.price.minor(),
+            kind: LineKind::Item,
+        }],
+        total: product.price,
+        needs: Needs::default(),
+        tip_max_minor: 0,
+        tips_minor: Vec::new(),
+        max_payments: 1,
+        terms_hash: None,
+        payload: payload_of(product),
+        payees: payees.collect(),
+    };
+    invoice::check_rules(&invoice)?;
+    let signed = Signed::sign(&invoice, &till.key);
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO invoice (hash, id, conversation, product, signed, issued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            signed.hash().0,
+            invoice.invoice.0,
+            message.conversation.0,
+            product.id,
+            signed.encode(),
+            tx.now.0
+        ])?;
+    let basis = Some(Basis::Action(message.content.uid));
+    tx.say(message.conversation, Body::Invoice(signed), basis).map(drop)
+}
+
+/// An order came: the engine decides; if it is taken, the attempt is on disk before the provider hears of it.
+fn order_placed(
+    tx: &mut Tx<'_>,
+    till: &Till,
+    catalogue: &Catalogue,
+    providers: &[Box<dyn Provider>],
+    message: &Incoming,
+    placed: &OrderPlaced,
+) -> Result<(), TurnError> {
+    let Some((signed, product)) = till::invoice(tx.sql(), placed.invoice_hash)? else {
+        return refuse(tx, till, message, placed, &Refused::InvoiceSignature);
+    };
+    let verified = signed.verify()?;
+    let before = till::attempts_of_invoice(tx.sql(), placed.invoice_hash)?;
+    let taken: Vec<Taken> = before
+        .iter()
+        .map(|row| Taken {
+            buyer: row.buyer,
+            order: row.order,
+            payment: row.payment,
+            attempt: row.number,
+            payer_key: row.payer_key,
+            state: row.attempt.state,
+        })
+        .collect();
+    match order::decide(&verified, placed, message.peer, &taken, tx.now) {
+        Decision::Take { amount } => {
+            // The last look at the shelf: what is gone or has another price by now is not sold.
+            let shelf = catalogue.product(&product);
+            if shelf.is_none_or(|shelf| shelf.price != verified.total) {
+                return refuse(tx, till, message, placed, &Refused::InvoiceRule { field: "price" });
+            }
+            let provider = providers
+                .iter()
+                .find(|provider| provider.name() == placed.provider && provider.is_live() == till.live);
+            let Some(provider) = provider.filter(|provider| provider.takes(amount)) else {
+                return refuse(tx, till, message, placed, &Refused::MethodNone);
+            };
+            let reference = order::reference(placed.payment, placed.attempt);
+            let account = provider.account().to_owned();
+            let mut attempt = Attempt::starting(amount, reference, account, till.live, tx.now);
+            attempt.wake_at = Some(tx.now); // The provider is called as soon as this is committed.
+            let row = AttemptRow {
+                payment: placed.payment,
+                number: placed.attempt,
+                order: placed.order,
+                invoice_hash: placed.invoice_hash,
+                conversation: message.conversation,
+                buyer: message.peer,
+                payer_key: placed.payer_key,
+                placed: placed.clone(),
+                provider: placed.provider.clone(),
+                attempt,
+                handoff: None,
+                created_at: tx.now,
+            };
+            till::insert_attempt(tx, &row)
+        }
+        Decision::Again => {
+            let row = before.into_iter().find(|row| row.order == placed.order && row.number == placed.attempt);
+            row.map_or(Ok(()), |row| answer_again(tx, till, &row))
+        }
+        Decision::Refuse(refused) => refuse(tx, till, message, placed, &refused),
+    }
+}
+
+/// Nothing was started, so nothing can come of it: a final word about this attempt. Only a slot that is taken is not
+/// final, and is told as such.
+fn refuse(
+    tx: &mut Tx<'_>,
+    till: &Till,
+    message: &Incoming,
+    placed: &OrderPlaced,
+    refused: &Refused,
+) -> Result<(), TurnError> {
+    let body = AnswerBody::NotPaid(NotPaid { reason: refused.key().to_owned(), words: String::new() });
+    let answer = PaymentAnswer {
+        merchant: till.account.id,
+        term: till.term,
+        live: till.live,
+        payer_key: placed.payer_key,
+        invoice_hash: placed.invoice_hash,
+        order: placed.order,
+        payment: placed.payment,
+        attempt: placed.attempt,
+        issued_at: tx.now,
+        body,
+    };
+    tx.say(message.conversation, Body::PaymentAnswer(Signed::sign(&answer, &till.key)), None).map(drop)
+}
+
+/// "What became of it?" Only the one who placed the order is told.
+fn asked(tx: &mut Tx<'_>, till: &Till, message: &Incoming, ask: AskPayment) -> Result<(), TurnError> {
+    let attempts = till::attempts_of_order(tx.sql(), ask.order)?;
+    let ours = |row: &&AttemptRow| row.buyer == message.peer && row.payment == ask.payment;
+    let captured = attempts.iter().filter(ours).find(|row| row.attempt.state == State::Captured);
+    let asked = attempts.iter().filter(ours).find(|row| row.number == ask.attempt);
+    match captured.or(asked) {
+        Some(row) => {
+            if row.attempt.state.is_live() {
+                // Somebody waits: look at the provider now.
+                tx.sql()
+                    .prepare_cached("UPDATE attempt SET wake_at = ?3 WHERE payment = ?1 AND attempt = ?2")?
+                    .execute(params![row.payment.0, row.number, tx.now.0])?;
+            }
+            answer_again(tx, till, row)
+        }
+        // An order that never arrived: the order message may still be on its way, so this says nothing final.
+        None => Ok(()),
+    }
+}
+
+/// Says again what stands in the books about an attempt.
+fn answer_again(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow) -> Result<(), TurnError> {
+    match row.attempt.state {
+        State::Captured => super::post::send_receipt_again(tx, row),
+        State::Dead => {
+            let reason = row.attempt.reason.clone().unwrap_or_else(|| "method.provider_down".to_owned());
+            let body = AnswerBody::NotPaid(NotPaid { reason, words: String::new() });
+            let answer = till.answer(row, body, tx.now);
+            till::tell(tx, row, answer)
+        }
+        State::Requested => match &row.handoff {
+            Some(handoff) if row.attempt.expires_at > tx.now => till::tell(tx, row, Signed::decode(handoff)?),
+            _ => checking(tx, till, row),
+        },
+        State::Starting | State::Unknown => checking(tx, till, row),
+    }
+}
+
+fn checking(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow) -> Result<(), TurnError> {
+    let answer = till.answer(row, AnswerBody::Checking, tx.now);
+    till::tell(tx, row, answer)
+}

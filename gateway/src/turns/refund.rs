@@ -1,0 +1,213 @@
+//! Giving money back: written down, asked of the provider, posted and told once it is certain.
+
+use comptoir_client::headless::{Tx, TurnError};
+use comptoir_content::{Amount, Basis, Body, Currency, OrderId, PaymentId, Refund, RefundId, ReceiptFile, Signed, Timestamp};
+use comptoir_engine::ledger::Kind;
+use comptoir_engine::outbox::next_try;
+use comptoir_engine::Refused;
+use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, Row, params};
+
+use crate::provider::RefundOutcome;
+use crate::till::{self, AttemptRow};
+use crate::turns::post::{self, Posting};
+
+/// A refund on its way.
+#[derive(Clone)]
+pub(crate) struct RefundRow {
+    pub(crate) id: RefundId,
+    pub(crate) order: OrderId,
+    pub(crate) payment: PaymentId,
+    pub(crate) attempt: u32,
+    pub(crate) surplus: bool,
+    pub(crate) amount: Amount,
+    pub(crate) tries: u32,
+    pub(crate) created_at: Timestamp,
+}
+
+fn row(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<(RefundRow, String)> {
+    let currency: String = row.get("currency")?;
+    let minor: i64 = row.get("amount_minor")?;
+    let amount = Currency::of(&currency).and_then(|currency| Amount::new(minor, currency));
+    let amount = amount.map_err(|_| comptoir_sqlcipher::rusqlite::Error::InvalidQuery)?;
+    let refund = RefundRow {
+        id: RefundId(row.get("id")?),
+        order: OrderId(row.get("order_id")?),
+        payment: PaymentId(row.get("payment")?),
+        attempt: row.get("attempt")?,
+        surplus: row.get("surplus")?,
+        amount,
+        tries: row.get("tries")?,
+        created_at: Timestamp(row.get("created_at")?),
+    };
+    Ok((refund, row.get("state")?))
+}
+
+/// Writes a refund down. The provider is asked as soon as this is committed.
+pub(crate) fn ask(
+    tx: &Tx<'_>,
+    id: RefundId,
+    attempt: &AttemptRow,
+    amount: Amount,
+    surplus: bool,
+) -> Result<(), TurnError> {
+    tx.sql()
+        .prepare_cached(
+            "INSERT INTO refund (id, order_id, payment, attempt, surplus, amount_minor, currency, state, created_at, wake_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'asking', ?8, ?8)",
+        )?
+        .execute(params![
+            id.0,
+            attempt.order.0,
+            attempt.payment.0,
+            attempt.number,
+            surplus,
+            amount.minor(),
+            amount.currency().code(),
+            tx.now.0
+        ])?;
+    Ok(())
+}
+
+/// The merchant wants to give money back. The same `id` again is the same refund. `amount_minor` `None`: all that is left.
+pub(crate) fn refund_asked(
+    tx: &mut Tx<'_>,
+    id: RefundId,
+    order: OrderId,
+    amount_minor: Option<i64>,
+) -> Result<Amount, TurnError> {
+    let known: Option<(RefundRow, String)> = tx
+        .sql()
+        .prepare_cached("SELECT * FROM refund WHERE id = ?1")?
+        .query_row([id.0], row)
+        .optional()?;
+    if let Some((known, _)) = known {
+        return if known.order == order { Ok(known.amount) } else { Err(Refused::RefundTooLarge.into()) };
+    }
+    let issued: Option<([u8; 16], u32)> = tx
+        .sql()
+        .prepare_cached("SELECT payment, attempt FROM issued WHERE order_id = ?1")?
+        .query_row([order.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (payment, number) = issued.ok_or(TurnError::NotFound { what: "receipt" })?;
+    let attempt = till::attempt(tx.sql(), PaymentId(payment), number)?;
+    let captured = attempt.attempt.amount;
+    let asked: i64 = tx
+        .sql()
+        .prepare_cached("SELECT coalesce(sum(amount_minor), 0) FROM refund WHERE order_id = ?1 AND surplus = 0 AND state <> 'failed'")?
+        .query_row([order.0], |row| row.get(0))?;
+    let left = captured.minor() - asked;
+    let minor = amount_minor.unwrap_or(left);
+    if minor <= 0 || minor > left {
+        return Err(Refused::RefundTooLarge.into());
+    }
+    let amount = Amount::new(minor, captured.currency())?;
+    ask(tx, id, &attempt, amount, false)?;
+    Ok(amount)
+}
+
+/// Refunds whose provider has to be asked now, with the attempt each is for.
+pub(crate) fn due(
+    db: &comptoir_sqlcipher::rusqlite::Connection,
+    now: Timestamp,
+) -> Result<Vec<(RefundRow, AttemptRow)>, TurnError> {
+    let mut select = db.prepare_cached("SELECT * FROM refund WHERE wake_at <= ?1 ORDER BY created_at")?;
+    let rows: Vec<(RefundRow, String)> = select.query_map([now.0], row)?.collect::<Result<_, _>>()?;
+    rows.into_iter()
+        .map(|(refund, _)| {
+            let attempt = till::attempt(db, refund.payment, refund.attempt)?;
+            Ok((refund, attempt))
+        })
+        .collect()
+}
+
+/// The provider answered about a refund.
+pub(crate) fn refund_answered(tx: &mut Tx<'_>, id: RefundId, outcome: &RefundOutcome) -> Result<(), TurnError> {
+    let (refund, state) = tx
+        .sql()
+        .prepare_cached("SELECT * FROM refund WHERE id = ?1")?
+        .query_row([id.0], row)?;
+    if state == "done" || state == "failed" {
+        return Ok(());
+    }
+    match outcome {
+        RefundOutcome::Done { provider_refund, amount } if *amount == refund.amount => {
+            done(tx, &refund, provider_refund)
+        }
+        RefundOutcome::Done { .. } => {
+            tracing::error!("a refund is in quarantine: the provider's answer does not match what was asked");
+            tx.sql().execute("UPDATE refund SET state = 'failed', reason = 'submit.mismatch', wake_at = NULL WHERE id = ?1", [id.0])?;
+            Ok(())
+        }
+        RefundOutcome::Pending { provider_refund } => {
+            later(tx, &refund)?;
+            tx.sql().execute(
+                "UPDATE refund SET state = 'pending', provider_refund = ?2 WHERE id = ?1",
+                params![id.0, provider_refund],
+            )?;
+            Ok(())
+        }
+        RefundOutcome::Rejected { reason } => {
+            tx.sql().execute(
+                "UPDATE refund SET state = 'failed', reason = ?2, wake_at = NULL WHERE id = ?1",
+                params![id.0, reason],
+            )?;
+            Ok(())
+        }
+        RefundOutcome::NoAnswer | RefundOutcome::NotFound => later(tx, &refund),
+    }
+}
+
+fn later(tx: &Tx<'_>, refund: &RefundRow) -> Result<(), TurnError> {
+    let random = u32::from_be_bytes(tx.random.bytes());
+    let at = next_try(refund.tries.saturating_add(3), random, tx.now);
+    tx.sql()
+        .prepare_cached("UPDATE refund SET tries = tries + 1, wake_at = ?2 WHERE id = ?1")?
+        .execute(params![refund.id.0, at.0])?;
+    Ok(())
+}
+
+/// The money went back: posted, stated and told, all or nothing.
+fn done(tx: &mut Tx<'_>, refund: &RefundRow, provider_refund: &str) -> Result<(), TurnError> {
+    let attempt = till::attempt(tx.sql(), refund.payment, refund.attempt)?;
+    let posting = Posting {
+        kind: if refund.surplus { Kind::SurplusRefund } else { Kind::Refund },
+        amount: refund.amount,
+        order: refund.order,
+        provider: &attempt.provider,
+        provider_ref: provider_refund,
+    };
+    if !post::post(tx, &posting)? {
+        return Ok(());
+    }
+    tx.sql().execute(
+        "UPDATE refund SET state = 'done', provider_refund = ?2, wake_at = NULL WHERE id = ?1",
+        params![refund.id.0, provider_refund],
+    )?;
+    if refund.surplus {
+        return Ok(());
+    }
+    let till = till::load(tx)?;
+    let file: Vec<u8> = tx
+        .sql()
+        .prepare_cached("SELECT file FROM issued WHERE order_id = ?1")?
+        .query_row([refund.order.0], |row| row.get(0))?;
+    let refunded: i64 = tx
+        .sql()
+        .prepare_cached("SELECT sum(amount_minor) FROM refund WHERE order_id = ?1 AND surplus = 0 AND state = 'done'")?
+        .query_row([refund.order.0], |row| row.get(0))?;
+    let statement = Refund {
+        merchant: till.account.id,
+        term: till.term,
+        live: till.live,
+        payer_key: attempt.payer_key,
+        order: refund.order,
+        receipt_hash: ReceiptFile::from_file(&file)?.receipt.hash(),
+        refund: refund.id,
+        amount: refund.amount,
+        refunded: Amount::new(refunded, refund.amount.currency())?,
+        issued_at: tx.now,
+    };
+    let signed = Signed::sign(&statement, &till.key);
+    tx.sql().execute("UPDATE refund SET statement = ?2 WHERE id = ?1", params![refund.id.0, signed.encode()])?;
+    tx.say(attempt.conversation, Body::Refund(signed), Some(Basis::Order(refund.order))).map(drop)
+}

@@ -1,0 +1,189 @@
+//! The Bakery: a practice provider and a till, with a pay page that a story can tap on.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use comptoir_client::{CheckoutView, PaymentState, Sheet};
+use comptoir_content::{ConversationId, Handoff};
+use comptoir_gateway::{Gateway, NewShop, init};
+use comptoir_sandbox::Sandbox;
+
+use crate::{Person, Town};
+
+const SECRET: &str = "sk_practice_the_bakery";
+const WEBHOOK_SECRET: &str = "whsec_practice_the_bakery";
+
+/// The Bakery's till and its provider.
+pub struct Bakery {
+    pub till: Option<Gateway>,
+    pub provider: Option<Sandbox>,
+    pub link: String,
+    provider_address: SocketAddr,
+    webhook_port: u16,
+}
+
+impl Town {
+    pub fn bakery_dir(&self) -> PathBuf {
+        self.dir.path().join("bakery")
+    }
+
+    /// Opens the Bakery for the first time.
+    pub async fn bakery(&self) -> Bakery {
+        // The provider has to know where the till listens before either is there.
+        let reserved = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let webhook_port = reserved.local_addr().expect("bound").port();
+        drop(reserved);
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let provider = start_provider(self, free, webhook_port).await;
+        let provider_address = provider.address();
+        let dir = self.bakery_dir();
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let write = |name: &str, text: String| std::fs::write(dir.join(name), text).expect("a file");
+        write("gateway.toml", format!(
+            "listen = \"127.0.0.1:{webhook_port}\"\n[providers.sandbox]\nurl = \"http://{provider_address}\"\n\
+             account = \"the-bakery\"\nsecret_key_file = \"sandbox.key\"\nwebhook_secret_file = \"sandbox.webhook\"\n"
+        ));
+        write("sandbox.key", SECRET.to_owned());
+        write("sandbox.webhook", WEBHOOK_SECRET.to_owned());
+        write("catalogue.toml", "greeting = \"Bonjour! What can I get you?\"\ncurrency = \"EUR\"\n\
+             [[product]]\nid = \"croissant\"\ntitle = \"Croissant\"\nprice_minor = 120\n\
+             [[product]]\nid = \"baguette\"\ntitle = \"Baguette\"\ndescription = \"Still warm\"\nprice_minor = 95\n".to_owned());
+        #[cfg(unix)]
+        for secret in ["sandbox.key", "sandbox.webhook"] {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(dir.join(secret), mode).expect("its mode");
+        }
+        let shop = NewShop {
+            name: "The Bakery".to_owned(),
+            about: "Bread since 1907".to_owned(),
+            relay: self.relay_url(),
+            owner_key: self.dir.path().join("owner.key"),
+        };
+        let link = init(&dir, &shop, Some(self.clock())).await.expect("a shop");
+        let mut bakery = Bakery { till: None, provider: Some(provider), link, provider_address, webhook_port };
+        bakery.opens(self).await;
+        bakery
+    }
+}
+
+async fn start_provider(town: &Town, listen: SocketAddr, webhook_port: u16) -> Sandbox {
+    let mut config = comptoir_sandbox::Config::new(listen, SECRET);
+    let url = format!("http://127.0.0.1:{webhook_port}/webhooks/sandbox");
+    config.webhook = Some(comptoir_sandbox::Webhook::new(url, WEBHOOK_SECRET));
+    config.state_file = Some(town.dir.path().join("sandbox.json"));
+    let clock = town.clock();
+    config.clock = comptoir_sandbox::Clock::from_fn(move || clock().0);
+    Sandbox::start(config).await.expect("a provider")
+}
+
+impl Bakery {
+    /// The till starts, for the first time or again.
+    pub async fn opens(&mut self, town: &Town) {
+        let till = Gateway::start(&town.bakery_dir(), Some(town.clock())).await.expect("a till");
+        // Its key packages are at the relay, so that whoever scans the code can write at once.
+        till.client().sync(|_| {}).await.expect("a relay");
+        self.till = Some(till);
+    }
+
+    /// The till ends; what it had begun stays in its books.
+    pub async fn closes(&mut self) {
+        self.till.take().expect("it runs").shutdown().await;
+    }
+
+    pub async fn provider_goes_down(&mut self) {
+        self.provider.take().expect("it runs").shutdown().await;
+    }
+
+    pub async fn provider_comes_back(&mut self, town: &Town) {
+        self.provider = Some(start_provider(town, self.provider_address, self.webhook_port).await);
+    }
+
+    /// The till looks at the clock.
+    pub async fn ticks(&self) {
+        self.till.as_ref().expect("it runs").tick().await.expect("a tick");
+    }
+
+    /// Charges that the provider made, in minor units.
+    pub async fn charges(&self) -> Vec<i64> {
+        let url = format!("http://{}/v1/events", self.provider_address);
+        let response = http().get(url).bearer_auth(SECRET).send().await.expect("the provider answers");
+        let events: serde_json::Value = response.json().await.expect("JSON");
+        let list = events["events"].as_array().expect("a list").clone();
+        let mut charges: Vec<(String, i64)> = list
+            .iter()
+            .filter(|event| event["type"] == "payment.succeeded")
+            .map(|event| {
+                let payment = &event["data"];
+                (payment["id"].as_str().expect("an id").to_owned(), payment["amount_minor"].as_i64().expect("an amount"))
+            })
+            .collect();
+        charges.sort();
+        charges.dedup();
+        charges.into_iter().map(|(_, amount)| amount).collect()
+    }
+
+    /// The operator's view of the books.
+    pub async fn books(&self, town: &Town) -> serde_json::Value {
+        let (status, books) = comptoir_gateway::call(&town.bakery_dir(), "/ledger", None).await.expect("the till answers");
+        assert_eq!(status, 200, "{books}");
+        books
+    }
+
+    pub async fn refunds(&self, town: &Town, order: comptoir_content::OrderId, amount_minor: Option<i64>) -> (u16, serde_json::Value) {
+        let body = serde_json::json!({ "order": order.to_string(), "amount_minor": amount_minor });
+        comptoir_gateway::call(&town.bakery_dir(), "/refund", Some(body)).await.expect("the till answers")
+    }
+}
+
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
+}
+
+/// A person types a practice card into the provider's page. Gives the page's answer, whatever it is.
+pub async fn types_card(sheet: &Sheet, card: &str) -> (u16, serde_json::Value) {
+    let Handoff::Page { url } = &sheet.handoff else { panic!("not a page") };
+    let form = [("card", card)];
+    let body = form.map(|(name, value)| format!("{name}={}", value.replace(' ', "+"))).join("&");
+    let response = http()
+        .post(url)
+        .header("accept", "application/json")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
+        .await
+        .expect("the page answers");
+    let status = response.status().as_u16();
+    (status, response.json().await.unwrap_or_default())
+}
+
+impl Person {
+    /// The newest invoice in a chat.
+    pub fn bill(&self, chat: ConversationId) -> Option<CheckoutView> {
+        self.bubbles(chat).into_iter().rev().find_map(|bubble| bubble.checkout)
+    }
+
+    /// Says hello, and taps the chip with this title when the shop has answered.
+    pub async fn orders(&self, chat: ConversationId, title: &str) -> CheckoutView {
+        self.says(chat, "Bonjour").await;
+        let on = self
+            .until("the greeting", |me| {
+                let greeting = me.bubbles(chat).into_iter().rfind(|bubble| !bubble.mine && !bubble.replies.is_empty())?;
+                Some(greeting.uid)
+            })
+            .await;
+        self.client.tap(chat, on, title).await.expect("a tap");
+        self.until("the bill", |me| me.bill(chat).filter(|bill| bill.state == PaymentState::Offered)).await
+    }
+
+    /// Taps Pay and waits for the payment sheet.
+    pub async fn taps_pay(&self, chat: ConversationId, bill: &CheckoutView) -> Sheet {
+        self.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.expect("a tap on Pay");
+        self.until("the payment sheet", |me| me.bill(chat)?.sheet).await
+    }
+
+    pub async fn bill_is(&self, chat: ConversationId, state: PaymentState) -> CheckoutView {
+        self.until(state.name(), |me| me.bill(chat).filter(|bill| bill.state == state)).await
+    }
+}
+

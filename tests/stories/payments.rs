@@ -1,0 +1,166 @@
+//! Paying at the Bakery, through a real relay, a real till and the practice provider.
+
+use comptoir_client::{PaymentState, SheetHint};
+use comptoir_content::ReceiptFile;
+use comptoir_engine::receipt::{Verdict, verify};
+use comptoir_tests::shop::types_card;
+use comptoir_tests::{HOUR_MS, Town};
+
+const APPROVE: &str = "4242 4242 4242 4242";
+const DECLINE: &str = "4000 0000 0000 0002";
+
+#[tokio::test]
+async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    assert_eq!(bill.total.to_plain(), "1.20 EUR");
+    let sheet = alice.taps_pay(chat, &bill).await;
+    assert_eq!(types_card(&sheet, APPROVE).await.0, 200);
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+    let books = bakery.books(&town).await;
+    assert_eq!((&books["postings"], &books["balanced"], &books["chain_holds"]), (&1.into(), &true.into(), &true.into()));
+
+    let file = alice.client.receipt_file(sheet.order).unwrap();
+    let receipt = ReceiptFile::from_file(&file).unwrap();
+    assert!(matches!(verify(&receipt, None), Ok(Verdict::Holds(_))));
+    assert_eq!(alice.client.contact(alice.chats()[0].peer.account).unwrap().name, "The Bakery");
+}
+
+#[tokio::test]
+async fn any_flipped_byte_of_a_receipt_is_refused() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Baguette").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    let file = alice.client.receipt_file(sheet.order).unwrap();
+    for place in 0..file.len() {
+        let mut flipped = file.clone();
+        flipped[place] ^= 1;
+        let believed = ReceiptFile::from_file(&flipped).is_ok_and(|receipt| verify(&receipt, None).is_ok());
+        assert!(!believed, "byte {place} of {} was flipped and nobody noticed", file.len());
+    }
+}
+
+#[tokio::test]
+async fn a_declined_card_is_not_the_end_and_the_second_card_pays_once() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    types_card(&sheet, DECLINE).await;
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Failed).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+#[tokio::test]
+async fn two_taps_on_pay_make_one_attempt() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    let again = alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap_err();
+    assert_eq!(again.code(), "submit.unknown");
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Canceled).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    let paid = alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap_err();
+    assert_eq!(paid.code(), "invoice.already_paid");
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+#[tokio::test]
+async fn webhooks_late_doubled_out_of_order_or_missing_end_in_one_receipt() {
+    for card in ["4000 0000 0000 1000", "4000 0000 0000 2000", "4000 0000 0000 3000", "4000 0000 0000 4000"] {
+        let town = Town::new().await;
+        let bakery = town.bakery().await;
+        let alice = town.arrives("alice").await;
+        let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+        let bill = alice.orders(chat, "Croissant").await;
+        let sheet = alice.taps_pay(chat, &bill).await;
+        types_card(&sheet, card).await;
+        alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+        alice.bill_is(chat, PaymentState::Paid).await;
+        assert_eq!(bakery.charges().await, [120], "{card}");
+        let books = bakery.books(&town).await;
+        assert_eq!(books["postings"], 1, "{card}: {books}");
+        assert_eq!(alice.client.receipts().unwrap().len(), 1, "{card}");
+    }
+}
+
+#[tokio::test]
+async fn the_till_goes_down_in_the_middle_and_the_payment_still_settles_once() {
+    let town = Town::new().await;
+    let mut bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    bakery.closes().await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::Settling);
+    alice.client.shutdown();
+    bakery.opens(&town).await;
+    let alice = town.open("alice");
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+    assert_eq!(bakery.books(&town).await["postings"], 1);
+}
+
+#[tokio::test]
+async fn money_goes_back_in_parts_and_never_more_than_was_paid() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.refunds(&town, sheet.order, Some(50)).await.0, 200);
+    let partly = alice.bill_is(chat, PaymentState::PartRefunded).await;
+    assert_eq!(partly.refunded.minor(), 50);
+    let (status, answer) = bakery.refunds(&town, sheet.order, Some(71)).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &"refund.too_large".into()), "{answer}");
+    assert_eq!(bakery.refunds(&town, sheet.order, None).await.0, 200);
+    let whole = alice.bill_is(chat, PaymentState::Refunded).await;
+    assert_eq!(whole.refunded.minor(), 120);
+    let books = bakery.books(&town).await;
+    assert_eq!((&books["postings"], &books["balanced"]), (&3.into(), &true.into()));
+    for book in books["books"].as_array().unwrap() {
+        assert_eq!(book[2], 0, "{books}");
+    }
+}
+
+#[tokio::test]
+async fn an_offer_runs_out_and_says_so() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    town.pass(25 * HOUR_MS);
+    alice.client.tick().await.unwrap();
+    alice.bill_is(chat, PaymentState::Expired).await;
+    let late = alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap_err();
+    assert_eq!(late.code(), "invoice.expired");
+    assert_eq!(bakery.charges().await, Vec::<i64>::new());
+}
