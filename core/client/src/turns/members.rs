@@ -123,7 +123,7 @@ pub(crate) fn claimed(
         }
         Conversation::Absent | Conversation::Lost { .. } | Conversation::Open { .. } => {
             // Nobody to be had now. A device that publishes key packages later is found then.
-            let at = next_try(conversation.failures.saturating_add(4), tx.random.number(), tx.now);
+            let at = next_try(conversation.failures.saturating_add(1), tx.random.number(), tx.now);
             tx.retry_conversation(conversation.id, Some(at), conversation.failures.saturating_add(1))
         }
         Conversation::Opening { .. } | Conversation::Awaiting { .. } => Ok(()),

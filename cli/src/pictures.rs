@@ -1,0 +1,100 @@
+//! QR codes in a terminal and in pictures.
+
+use std::path::PathBuf;
+
+use comptoir_qr::{Scanned, Symbol, Terminal, read_picture};
+use serde_json::{Value, json};
+
+use crate::out::{Failure, Out, plain};
+use crate::person::Home;
+
+/// Pixels of a module in a picture that is looked at on a screen or printed small.
+const PIXELS_PER_MODULE: u32 = 8;
+
+/// A QR code of a text as a PNG file.
+pub(crate) fn write_png(text: &str, path: &std::path::Path) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed("qr.write", error);
+    let symbol = Symbol::of_text(text).map_err(|error| failed(&error))?;
+    let png = symbol.png(PIXELS_PER_MODULE).map_err(|error| failed(&error))?;
+    std::fs::write(path, png).map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))
+}
+
+pub(crate) fn show(
+    out: &Out,
+    home: &Home,
+    text: Option<String>,
+    png: Option<PathBuf>,
+    svg: Option<PathBuf>,
+    plain: bool,
+) -> Result<(), Failure> {
+    let text = match text {
+        Some(text) => text,
+        None => {
+            let me = home.open_account()?.identity()?;
+            me.ok_or_else(|| Failure::failed("account.unknown", "no account"))?.link
+        }
+    };
+    let symbol = Symbol::of_text(&text).map_err(|error| Failure::usage("qr.write", error))?;
+    if let Some(path) = &png {
+        write_png(&text, path)?;
+    }
+    if let Some(path) = &svg {
+        std::fs::write(path, symbol.svg())
+            .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))?;
+    }
+    let drawn = if png.is_none() && svg.is_none() {
+        symbol.terminal(if plain { Terminal::PlainOnDark } else { Terminal::Colour })
+    } else {
+        String::new()
+    };
+    out.say(&json!({ "text": text, "version": symbol.version(), "png": png, "svg": svg }), format!("{drawn}{text}"));
+    Ok(())
+}
+
+pub(crate) fn scan(out: &Out, files: &[PathBuf]) -> Result<(), Failure> {
+    let mut unreadable = 0;
+    for path in files {
+        let started = std::time::Instant::now();
+        let read = std::fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|bytes| read_picture(&bytes).map_err(|error| error.to_string()));
+        match read {
+            Ok(codes) => {
+                let json: Vec<Value> = codes
+                    .iter()
+                    .map(|code| {
+                        json!({ "text": code.text, "bytes": data_encoding::BASE64.encode(&code.bytes),
+                            "kind": kind(&Scanned::of(code)), "corners": code.corners })
+                    })
+                    .collect();
+                let words: Vec<String> = codes
+                    .iter()
+                    .map(|code| match Scanned::of(code) {
+                        Scanned::Comptoir(text) | Scanned::Url(text) | Scanned::Text(text) => plain(&text),
+                        Scanned::Unknown(bytes) => format!("({} bytes)", bytes.len()),
+                    })
+                    .collect();
+                let words = if words.is_empty() { "no code".to_owned() } else { words.join("\n") };
+                let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                out.say(&json!({ "path": path, "ms": ms, "codes": json }), format!("{}: {words}", path.display()));
+            }
+            Err(error) => {
+                unreadable += 1;
+                out.say(&json!({ "path": path, "error": error }), format!("{}: {error}", path.display()));
+            }
+        }
+    }
+    if unreadable > 0 {
+        return Err(Failure::usage("qr.unreadable", format!("{unreadable} of {} could not be read", files.len())));
+    }
+    Ok(())
+}
+
+fn kind(scanned: &Scanned) -> &'static str {
+    match scanned {
+        Scanned::Comptoir(_) => "comptoir",
+        Scanned::Url(_) => "url",
+        Scanned::Text(_) => "text",
+        Scanned::Unknown(_) => "unknown",
+    }
+}

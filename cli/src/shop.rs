@@ -1,0 +1,209 @@
+//! A shop's till, from a terminal.
+
+use std::fs;
+use std::path::Path;
+
+use comptoir_gateway::{Gateway, GatewayError, InitError, NewShop, OrderRow, RefundAnswer, call, init};
+use serde_json::{Value, json};
+
+use crate::out::{Failure, Out, plain};
+use crate::{GatewayCommand, InitArgs, RefundArgs, pictures, servers};
+
+/// The till opens without the relay after this long.
+const RELAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// A first catalogue, for a merchant to edit.
+const CATALOGUE: &str = "\
+# What the shop sells. Prices are in minor units: 120 is 1.20 EUR.
+greeting = \"Bonjour! What can I get you?\"
+currency = \"EUR\"
+
+[[product]]
+id = \"croissant\"
+title = \"Croissant\"
+description = \"Butter, this morning's\"
+price_minor = 120
+
+[[product]]
+id = \"baguette\"
+title = \"Baguette\"
+description = \"Still warm\"
+price_minor = 95
+
+[[product]]
+id = \"coffee\"
+title = \"Coffee\"
+price_minor = 180
+";
+
+pub(crate) async fn gateway(out: &Out, command: GatewayCommand) -> Result<(), Failure> {
+    match command {
+        GatewayCommand::Init(args) => new_shop(out, args).await,
+        GatewayCommand::Run(args) => run(out, &args.shop).await,
+        GatewayCommand::Orders(args) => orders(out, &args.shop).await,
+        GatewayCommand::Ledger(args) => ledger(out, &args.shop).await,
+        GatewayCommand::Code { shop, png } => code(out, &shop.shop, png.as_deref()).await,
+    }
+}
+
+/// What the shop's files say about the practice provider.
+pub(crate) struct PracticeProvider<'a> {
+    pub(crate) url: &'a str,
+    pub(crate) secret: &'a str,
+    pub(crate) webhook_secret: &'a str,
+}
+
+/// Writes a gateway.toml, a first catalogue and the provider's secrets, each only where there is none.
+pub(crate) fn write_files(
+    shop: &Path,
+    listen: std::net::SocketAddr,
+    provider: &PracticeProvider<'_>,
+) -> Result<(), Failure> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error: std::io::Error| Failure::failed("storage.io", format!("{}: {error}", path.display()))
+    };
+    fs::create_dir_all(shop).map_err(io(shop))?;
+    let config = format!(
+        "# Where webhooks arrive.\nlisten = \"{listen}\"\n\n[providers.sandbox]\nurl = \"{}\"\naccount = \"the-shop\"\n\
+         secret_key_file = \"sandbox.key\"\nwebhook_secret_file = \"sandbox.webhook\"\n",
+        provider.url
+    );
+    let files = [
+        ("gateway.toml", config.as_str()),
+        ("catalogue.toml", CATALOGUE),
+        ("sandbox.key", provider.secret),
+        ("sandbox.webhook", provider.webhook_secret),
+    ];
+    for (name, text) in files {
+        let path = shop.join(name);
+        if path.exists() {
+            continue;
+        }
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt as _;
+            options.mode(if name.starts_with("sandbox.") { 0o600 } else { 0o644 });
+        }
+        let mut file = options.open(&path).map_err(io(&path))?;
+        std::io::Write::write_all(&mut file, text.as_bytes()).map_err(io(&path))?;
+    }
+    Ok(())
+}
+
+async fn new_shop(out: &Out, args: InitArgs) -> Result<(), Failure> {
+    if let (Some(url), Some(secret)) = (&args.sandbox_url, &args.sandbox_secret_file) {
+        let secret = servers::secret(secret)?;
+        let webhook_secret = match &args.webhook_secret_file {
+            Some(file) => servers::secret(file)?,
+            None => secret.clone(),
+        };
+        let provider = PracticeProvider { url, secret: &secret, webhook_secret: &webhook_secret };
+        write_files(&args.shop.shop, args.listen, &provider)?;
+    }
+    let shop = NewShop { name: args.name, about: args.about, relay: args.relay, owner_key: args.owner_key };
+    let link = init(&args.shop.shop, &shop, None).await.map_err(|error| match error {
+        InitError::Config(_) | InitError::Field { .. } => Failure::usage("gateway.config", error),
+        InitError::Client(error) => Failure::from(error),
+        InitError::Io { .. } | InitError::Exists { .. } => Failure::failed("gateway.init", error),
+    })?;
+    out.say(
+        &json!({ "link": link, "owner_key": shop.owner_key }),
+        format!(
+            "The shop is there. Its code:\n  {link}\nThe owner's keys are in {}: take that file offline.\nOpen it: comptoir \
+             gateway run --shop {}",
+            shop.owner_key.display(),
+            args.shop.shop.display()
+        ),
+    );
+    Ok(())
+}
+
+async fn run(out: &Out, shop: &Path) -> Result<(), Failure> {
+    let till = Gateway::start(shop, None).await.map_err(|error| match error {
+        GatewayError::Config(_) | GatewayError::NoShop => Failure::usage("gateway.config", error),
+        GatewayError::Client(error) => Failure::from(error),
+        GatewayError::Io { .. } | GatewayError::Http(_) => Failure::failed("gateway.start", error),
+    })?;
+    let link = till.link()?;
+    // Whoever scans the code can write at once: the key packages are at the relay before the till says it is open.
+    if tokio::time::timeout(RELAY_PATIENCE, till.client().sync(|_| {})).await.is_err() {
+        out.note("The relay does not answer yet. The till is open all the same, and goes on trying.");
+    }
+    out.say(
+        &json!({ "webhooks": till.address().to_string(), "link": link }),
+        format!("The till is open. Webhooks arrive at http://{}/webhooks/…", till.address()),
+    );
+    servers::until_stopped().await;
+    till.shutdown().await;
+    Ok(())
+}
+
+/// Asks the running till, and turns its refusals into ours.
+pub(crate) async fn ask(shop: &Path, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    let (status, answer) =
+        call(shop, path, body).await.map_err(|error| Failure::again("operator.unreachable", error))?;
+    if (200..300).contains(&status) {
+        return Ok(answer);
+    }
+    let code = answer["error"]["code"].as_str().unwrap_or("operator.failed");
+    let detail = answer["error"]["detail"].as_str().unwrap_or("the till refused");
+    Err(if status == 503 { Failure::again(code, detail) } else { Failure::failed(code, detail) })
+}
+
+async fn orders(out: &Out, shop: &Path) -> Result<(), Failure> {
+    let answer = ask(shop, "/orders", None).await?;
+    let rows: Vec<OrderRow> =
+        serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
+    let words: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let refunded = if row.refunded_minor > 0 { format!(", {} minor units refunded", row.refunded_minor) } else { String::new() };
+            let look = if row.quarantined { " · LOOK AT THIS: the provider's answer does not match" } else { "" };
+            format!("{}  {}  {}{refunded}{look}\n    {}", row.amount, plain(&row.title), row.state, row.order)
+        })
+        .collect();
+    out.say(&answer, if words.is_empty() { "No orders yet.".to_owned() } else { words.join("\n") });
+    Ok(())
+}
+
+async fn ledger(out: &Out, shop: &Path) -> Result<(), Failure> {
+    let books = ask(shop, "/ledger", None).await?;
+    let holds = |name: &str| if books[name] == true { "yes" } else { "NO" };
+    let mut words = format!(
+        "{} postings · chain holds: {} · balanced: {}",
+        books["postings"],
+        holds("chain_holds"),
+        holds("balanced")
+    );
+    for book in books["books"].as_array().into_iter().flatten() {
+        words = format!("{words}\n  {:10} {:>12} {}", book[0].as_str().unwrap_or(""), book[2], book[1].as_str().unwrap_or(""));
+    }
+    out.say(&books, words);
+    if books["chain_holds"] == true && books["balanced"] == true {
+        Ok(())
+    } else {
+        Err(Failure::failed("ledger.damaged", "the books do not hold: stop taking payments and look"))
+    }
+}
+
+async fn code(out: &Out, shop: &Path, png: Option<&Path>) -> Result<(), Failure> {
+    let answer = ask(shop, "/link", None).await?;
+    let link = answer["link"].as_str().unwrap_or_default();
+    if let Some(path) = png {
+        pictures::write_png(link, path)?;
+    }
+    out.say(&json!({ "link": link, "png": png }), link);
+    Ok(())
+}
+
+pub(crate) async fn refund(out: &Out, args: RefundArgs) -> Result<(), Failure> {
+    let body = json!({ "order": args.order, "amount_minor": args.amount_minor, "refund": args.id });
+    let answer = ask(&args.shop.shop, "/refund", Some(body)).await?;
+    let refund: RefundAnswer =
+        serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
+    out.say(&answer, format!("{} goes back ({}). The customer hears when it is done.", refund.amount, refund.refund));
+    Ok(())
+}
