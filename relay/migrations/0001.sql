@@ -1,0 +1,104 @@
+-- Everything a relay keeps. There is no content here, and no names: ids, keys, sealed bytes, counts and times.
+-- Epochs are unsigned 64-bit numbers in SQLite's signed column: the same bits.
+
+CREATE TABLE relay (
+    only            INTEGER PRIMARY KEY CHECK (only = 1),
+    incarnation     BLOB NOT NULL CHECK (length(incarnation) = 16),
+    created_at_ms   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE account (
+    account_no      INTEGER PRIMARY KEY,
+    account         BLOB NOT NULL UNIQUE CHECK (length(account) = 20),
+    genesis         BLOB NOT NULL,
+    first_log_key   BLOB NOT NULL CHECK (length(first_log_key) = 32),
+    log_key         BLOB NOT NULL CHECK (length(log_key) = 32),
+    recovery_hash   BLOB NOT NULL CHECK (length(recovery_hash) = 32),
+    log_len         INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE log_entry (
+    account_no      INTEGER NOT NULL REFERENCES account,
+    n               INTEGER NOT NULL,
+    entry           BLOB NOT NULL,
+    signature       BLOB NOT NULL,
+    signer          BLOB NOT NULL,
+    next_key        BLOB,
+    UNIQUE (account_no, n)
+) STRICT;
+
+-- A device and the head of its mailbox. A removed device keeps its row, so that its id never opens another mailbox.
+CREATE TABLE device (
+    device_no       INTEGER PRIMARY KEY,
+    device          BLOB NOT NULL UNIQUE CHECK (length(device) = 16),
+    account_no      INTEGER NOT NULL REFERENCES account,
+    device_key      BLOB NOT NULL CHECK (length(device_key) = 32),
+    removed_at_ms   INTEGER,
+    head_seq        INTEGER NOT NULL DEFAULT 0,
+    acked_seq       INTEGER NOT NULL DEFAULT 0,
+    messages        INTEGER NOT NULL DEFAULT 0,
+    size_bytes      INTEGER NOT NULL DEFAULT 0,
+    -- When the newest envelope expires. No later one expires earlier, so that what is forgotten is always the oldest.
+    expires_at_ms   INTEGER NOT NULL DEFAULT 0,
+    last_resort     BLOB
+) STRICT;
+CREATE INDEX device_of_account ON device (account_no);
+
+CREATE TABLE envelope (
+    device_no       INTEGER NOT NULL REFERENCES device,
+    seq             INTEGER NOT NULL,
+    uid             BLOB NOT NULL,
+    conversation    BLOB NOT NULL,
+    generation      INTEGER NOT NULL,
+    epoch           INTEGER NOT NULL,
+    kind            INTEGER NOT NULL,
+    urgent          INTEGER NOT NULL,
+    ttl_s           INTEGER NOT NULL,
+    accepted_at_ms  INTEGER NOT NULL,
+    expires_at_ms   INTEGER NOT NULL,
+    sealed          BLOB NOT NULL,
+    UNIQUE (device_no, seq)
+) STRICT;
+CREATE INDEX envelope_expiry ON envelope (expires_at_ms);
+
+-- What was accepted, longer than the envelope itself: a retry after the acknowledgement is still a duplicate.
+CREATE TABLE seen (
+    device_no       INTEGER NOT NULL REFERENCES device,
+    uid             BLOB NOT NULL,
+    accepted_at_ms  INTEGER NOT NULL,
+    PRIMARY KEY (device_no, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX seen_expiry ON seen (accepted_at_ms);
+
+-- `package` is NULL once it was given or made room for newer ones; its hash stays, so that publishing it again gives
+-- it to nobody else.
+CREATE TABLE key_package (
+    package_no      INTEGER PRIMARY KEY,
+    device_no       INTEGER NOT NULL REFERENCES device,
+    hash            BLOB NOT NULL,
+    package         BLOB,
+    UNIQUE (device_no, hash)
+) STRICT;
+CREATE INDEX key_package_left ON key_package (device_no, package_no) WHERE package IS NOT NULL;
+
+CREATE TABLE conversation (
+    conversation_no INTEGER PRIMARY KEY,
+    conversation    BLOB NOT NULL UNIQUE CHECK (length(conversation) = 16),
+    generation      INTEGER NOT NULL,
+    epoch           INTEGER NOT NULL,
+    token_hash      BLOB NOT NULL CHECK (length(token_hash) = 32),
+    -- What the generation was opened with, to know the same opening again.
+    opening_hash    BLOB NOT NULL CHECK (length(opening_hash) = 32),
+    opened_at_ms    INTEGER NOT NULL
+) STRICT;
+
+-- Commits that were accepted, to know the same one again.
+CREATE TABLE accepted_commit (
+    conversation_no INTEGER NOT NULL REFERENCES conversation,
+    generation      INTEGER NOT NULL,
+    epoch           INTEGER NOT NULL,
+    uid             BLOB NOT NULL,
+    accepted_at_ms  INTEGER NOT NULL,
+    PRIMARY KEY (conversation_no, generation, epoch)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX accepted_commit_expiry ON accepted_commit (accepted_at_ms);

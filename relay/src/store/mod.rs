@@ -1,0 +1,269 @@
+//! What a relay asks of its database, and nothing more than the frames need.
+//!
+//! Every operation touches one partition (a device, an account or a conversation), apart from the envelopes that ride
+//! along with a commit, whose deposit is idempotent. So the same trait fits one embedded file, one server and several.
+//! When a method that writes returns `Ok`, what it answers is on disk. [`crate::conformance`] is the contract.
+
+pub(crate) mod quota;
+mod sqlite;
+
+use std::future::Future;
+
+use comptoir_wire::{
+    AccountId, Claimed, ConversationId, DepositOutcome, DeviceId, Envelope, Incarnation, Item, LogSlice, NewAccount,
+    Ordered, SignedEntry, Uid,
+};
+
+pub use quota::{QuotaKey, Rate, Spend, Spent};
+pub use sqlite::SqliteStore;
+
+/// Why an operation did not happen. Nothing of it is stored then, or it was stored and the answer was lost: every
+/// operation may be asked again.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the database.
+    #[error("{path} is in use by another process")]
+    InUse { path: std::path::PathBuf },
+    /// The file was written by a newer relay.
+    #[error("the database has version {found}; this relay knows {known}")]
+    TooNew { found: i64, known: i64 },
+    /// More work is waiting than can be kept in memory.
+    #[error("too much is waiting to be written")]
+    Busy,
+    /// The store was shut down.
+    #[error("the store is closed")]
+    Closed,
+    /// The disk, the file or the engine.
+    #[error("{doing}")]
+    Failed {
+        doing: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What a mailbox may hold, and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    pub messages_max: u64,
+    pub bytes_max: u64,
+    /// An envelope without an earlier expiry is kept so long, and so long is it known after it was acknowledged.
+    pub keep_ms: i64,
+    /// One-time key packages kept for a device; the newest stay.
+    pub key_packages_max: u32,
+    /// Devices of one account that are not removed.
+    pub devices_max: u32,
+}
+
+/// A device as the relay knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    pub account: AccountId,
+    pub device_key: [u8; 32],
+    pub removed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there: now, or since an earlier try with the same contents.
+    Done,
+    /// It is there with other contents.
+    Conflict,
+    /// The account has as many devices as it may have.
+    TooMany,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// It is removed: now, or since an earlier try.
+    Done,
+    /// The account has no such device.
+    NotFound,
+}
+
+/// The end of an account log and the keys that may write its next entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogHead {
+    pub len: u64,
+    pub log_key: [u8; 32],
+    pub recovery_hash: [u8; 32],
+}
+
+/// The answer to an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The entry stands at the asked place: now, or since an earlier try with the same bytes.
+    pub appended: bool,
+    pub len: u64,
+}
+
+/// Where a mailbox stands when its device arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Acknowledged by the device, or expired: the next delivery is one more.
+    pub acked_seq: u64,
+    pub head_seq: u64,
+    pub key_packages_left: u32,
+}
+
+/// A conversation's first epoch of a new generation.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub conversation: ConversationId,
+    pub generation: u32,
+    pub token_hash: [u8; 32],
+    pub envelopes: Vec<Envelope>,
+}
+
+/// A step of a conversation from `epoch` to `epoch + 1`.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub conversation: ConversationId,
+    pub generation: u32,
+    pub epoch: u64,
+    /// SHA-256 of the token that the committer showed.
+    pub token_hash: [u8; 32],
+    pub next_token_hash: [u8; 32],
+    pub uid: Uid,
+    pub envelopes: Vec<Envelope>,
+}
+
+/// What one sweep forgot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    pub envelopes: u64,
+    pub bytes: u64,
+    /// Uids and commits that are no longer recognised as repeated.
+    pub memories: u64,
+    /// More is due than one sweep takes: call again.
+    pub more: bool,
+}
+
+/// Counts and sizes, nothing that names anybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    pub schema_version: i64,
+    pub accounts: u64,
+    pub devices: u64,
+    pub messages: u64,
+    pub message_bytes: u64,
+    pub database_bytes: u64,
+    /// Operations that wait for the disk.
+    pub waiting: u64,
+    /// Transactions since the start, and the operations in them.
+    pub batches: u64,
+    pub operations: u64,
+}
+
+/// The relay's database.
+pub trait RelayStore: Send + Sync + 'static {
+    /// One life of this database.
+    fn incarnation(&self) -> Incarnation;
+
+    /// Creates an account with its log and first device. The caller has checked the signatures.
+    fn create_account(
+        &self,
+        account: AccountId,
+        new: NewAccount,
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Looks a device up.
+    fn device(&self, device: DeviceId) -> impl Future<Output = Result<Option<Device>, StoreError>> + Send;
+
+    /// Gives `account` one more device.
+    fn add_device(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        device_key: [u8; 32],
+    ) -> impl Future<Output = Result<Created, StoreError>> + Send;
+
+    /// Closes a device's mailbox for good and forgets its envelopes and key packages.
+    fn remove_device(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Removed, StoreError>> + Send;
+
+    /// The end of an account's log.
+    fn log_head(&self, account: AccountId) -> impl Future<Output = Result<Option<LogHead>, StoreError>> + Send;
+
+    /// Appends if the log is `expected_len` entries long. The caller has checked the signature against the head of that
+    /// length. `None` when there is no such account.
+    fn append_log(
+        &self,
+        account: AccountId,
+        expected_len: u64,
+        entry: SignedEntry,
+    ) -> impl Future<Output = Result<Option<Appended>, StoreError>> + Send;
+
+    /// The log from entry `from` on; the genesis record comes with 0.
+    fn read_log(
+        &self,
+        account: AccountId,
+        from: u64,
+    ) -> impl Future<Output = Result<Option<LogSlice>, StoreError>> + Send;
+
+    /// Adds one-time packages that were never seen before, and replaces the last resort when one is given. Answers how
+    /// many are left to give; `None` when the device is not there.
+    fn publish_key_packages(
+        &self,
+        device: DeviceId,
+        packages: Vec<Vec<u8>>,
+        last_resort: Option<Vec<u8>>,
+    ) -> impl Future<Output = Result<Option<u32>, StoreError>> + Send;
+
+    /// Takes one package of each device, each at most once ever.
+    fn claim_key_packages(
+        &self,
+        devices: Vec<DeviceId>,
+    ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + Send;
+
+    /// Puts envelopes into mailboxes; one answer for each, in order.
+    fn deposit(
+        &self,
+        envelopes: Vec<Envelope>,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Vec<DepositOutcome>, StoreError>> + Send;
+
+    /// Forgets what expired in a mailbox and says where it stands; `None` when the device is not there.
+    fn open_mailbox(
+        &self,
+        device: DeviceId,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Option<Mailbox>, StoreError>> + Send;
+
+    /// The next envelopes after `after_seq`, in order. At least one when there is any, else within both limits.
+    fn fetch(
+        &self,
+        device: DeviceId,
+        after_seq: u64,
+        items_max: usize,
+        bytes_max: usize,
+    ) -> impl Future<Output = Result<Vec<Item>, StoreError>> + Send;
+
+    /// Forgets what the devices hold: cumulative, idempotent, never past the head.
+    fn ack(&self, acks: Vec<(DeviceId, u64)>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Starts a generation if the one before it is the newest, and deposits its envelopes, both or neither.
+    fn open_generation(
+        &self,
+        opening: Opening,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<Ordered, StoreError>> + Send;
+
+    /// Moves a conversation on by one epoch and deposits the commit, both or neither.
+    fn submit_commit(&self, commit: Commit, now_ms: i64) -> impl Future<Output = Result<Ordered, StoreError>> + Send;
+
+    /// Takes from all quotas or from none.
+    fn spend(&self, spends: Vec<Spend>, now_ms: i64) -> impl Future<Output = Result<Spent, StoreError>> + Send;
+
+    /// Forgets what is due, at most `rows_max` rows of each kind.
+    fn expire(&self, now_ms: i64, rows_max: u32) -> impl Future<Output = Result<Expired, StoreError>> + Send;
+
+    /// Goes through the writer and a reader, and counts.
+    fn health(&self) -> impl Future<Output = Result<Health, StoreError>> + Send;
+
+    /// Finishes what was asked and closes; later questions are [`StoreError::Closed`].
+    fn close(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}

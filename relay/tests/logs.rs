@@ -1,0 +1,145 @@
+//! What a relay writes to its log names nobody. A binary of its own, because it listens to every thread's log.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "in a test, what is not expected is a failure"
+)]
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use comptoir_wire::{ConversationId, ErrorCode, Request};
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::Message;
+
+#[path = "relay/support.rs"]
+#[allow(dead_code, reason = "shared with the larger suite")]
+mod support;
+
+use support::{Person, World, deposit, envelope, public, signed_entry};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The ways in which an id could be written down.
+fn spellings(id: &[u8]) -> Vec<String> {
+    const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let in_base = |bits: usize, digits: &[u8]| -> String {
+        // Whole groups only: the last digit depends on padding.
+        let groups = id.len() * 8 / bits;
+        let bit = |n: usize| usize::from(id[n / 8] >> (7 - n % 8) & 1);
+        let digit = |group: usize| (0..bits).fold(0, |value, at| value * 2 + bit(group * bits + at));
+        (0..groups).map(|group| char::from(digits[digit(group)])).collect()
+    };
+    let hex: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    // A part is enough to be recognised by.
+    let part = |text: &str| text[..12].to_owned();
+    vec![
+        part(&hex),
+        part(&hex.to_uppercase()),
+        part(&in_base(5, BASE32)),
+        part(&in_base(5, BASE32).to_lowercase()),
+        part(&in_base(6, BASE64)),
+        format!("{}, {}, {}, {}", id[0], id[1], id[2], id[3]),
+    ]
+}
+
+#[tokio::test]
+async fn the_log_names_nobody() {
+    let log = Log::default();
+    let written = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || written.clone())
+        .with_ansi(false)
+        .init();
+
+    let mut world = World::with(|config| {
+        config.behind_proxy = true;
+        config.limits.mailbox_messages_max = 2;
+    })
+    .await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    let mut at_bob = world.arrive(&bob).await;
+    let mut at_alice = world.arrive(&alice).await;
+    at_alice.ask(deposit(&bob, 1..=4)).await;
+    at_bob.deliveries(2).await;
+    at_bob.ack(2).await;
+    // Everything that is refused, and everything that goes wrong.
+    let forged = Request::AppendLog {
+        account: alice.account(),
+        expected_len: 1,
+        entry: signed_entry(&bob.log_key, b"forged"),
+    };
+    assert_eq!(at_alice.refused(forged).await.code, ErrorCode::Forbidden);
+    at_alice
+        .refused(Request::AddDevice {
+            device: bob.device,
+            device_key: public(&bob.device_key),
+        })
+        .await;
+    at_alice.refused(Request::RemoveDevice { device: bob.device }).await;
+    at_alice
+        .ask(Request::ClaimKeyPackages {
+            devices: vec![bob.device],
+        })
+        .await;
+    let opening = Request::OpenGeneration {
+        conversation: envelope(&bob, 1).conversation,
+        generation: 0,
+        token_hash: [1; 32],
+        envelopes: vec![],
+    };
+    at_alice.ask(opening).await;
+    let mut short = Request::RemoveDevice { device: bob.device }.encode(9);
+    short.truncate(short.len() - 3);
+    at_alice.ws.send(Message::Binary(short.into())).await.unwrap();
+    assert!(matches!(at_alice.next_refusal().await.code, ErrorCode::BadFrame));
+    let mut guest = world.line().await;
+    let wrong = alice.authenticate(&guest.nonce.clone(), "relay.example:1", 1);
+    assert_eq!(guest.refused(wrong).await.code, ErrorCode::Unauthenticated);
+    guest.end().await;
+    let newer = world.arrive(&bob).await;
+    at_bob.end().await;
+    world.relay().sweep().await.unwrap();
+    drop(newer);
+    world.stop().await;
+
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        log.contains("the relay is open") && log.contains("the relay is closed"),
+        "{log}"
+    );
+    assert!(log.contains("refused"), "{log}");
+    assert!(log.contains("run="), "{log}");
+    let ConversationId(conversation) = envelope(&bob, 1).conversation;
+    let mut ids: Vec<Vec<u8>> = vec![
+        conversation.to_vec(),
+        support::uid(1).0.to_vec(),
+        support::uid(3).0.to_vec(),
+    ];
+    for person in [&alice, &bob] {
+        ids.push(person.device.0.to_vec());
+        ids.push(person.account().0.to_vec());
+        ids.push(public(&person.device_key).to_vec());
+        ids.push(public(&person.log_key).to_vec());
+        ids.push(person.genesis());
+    }
+    for spelling in ids.iter().flat_map(|id| spellings(id)) {
+        assert!(!log.contains(&spelling), "{spelling} in\n{log}");
+    }
+    assert!(!log.contains("127.0.0.1"), "{log}");
+}

@@ -1,0 +1,189 @@
+//! Group changes: one winner for each epoch, and nobody without the token.
+
+use comptoir_wire::{
+    CommitToken, ConversationId, DepositStatus, Envelope, EnvelopeKind, ErrorCode, OrderStatus, Ordered, Reply, Request,
+};
+use ring::digest::{SHA256, digest};
+
+use crate::support::{Line, Person, World, envelope, statuses, uid};
+
+const THREAD: ConversationId = ConversationId([5; 16]);
+
+fn token(epoch: u64) -> CommitToken {
+    CommitToken([epoch as u8; 32])
+}
+
+fn hash(token: &CommitToken) -> [u8; 32] {
+    digest(&SHA256, &token.0).as_ref().try_into().unwrap()
+}
+
+fn commit_envelope(to: &Person, n: u64, epoch: u64) -> Envelope {
+    Envelope {
+        conversation: THREAD,
+        kind: EnvelopeKind::Commit,
+        epoch,
+        ..envelope(to, n)
+    }
+}
+
+fn open(generation: u32, envelopes: Vec<Envelope>) -> Request {
+    Request::OpenGeneration {
+        conversation: THREAD,
+        generation,
+        token_hash: hash(&token(1)),
+        envelopes,
+    }
+}
+
+fn submit(epoch: u64, n: u64, to: &Person) -> Request {
+    Request::SubmitCommit {
+        conversation: THREAD,
+        generation: 0,
+        epoch,
+        token: token(epoch),
+        next_token_hash: hash(&token(epoch + 1)),
+        uid: uid(n),
+        envelopes: vec![commit_envelope(to, n, epoch)],
+    }
+}
+
+async fn ordered(line: &mut Line, request: Request) -> Ordered {
+    match line.ask(request).await {
+        Reply::Ordered(ordered) => ordered,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn of_two_commits_one_wins_and_the_other_learns_where_things_stand() {
+    let world = World::open().await;
+    let [alice, bob, carol] = ["Alice", "Bob", "Carol"].map(Person::new);
+    let mut at_alice = world.arrive(&alice).await;
+    let mut at_bob = world.arrive(&bob).await;
+    let mut at_carol = world.arrive(&carol).await;
+    let welcome = Envelope {
+        kind: EnvelopeKind::Welcome,
+        ..commit_envelope(&carol, 1, 1)
+    };
+    assert_eq!(
+        ordered(&mut at_alice, open(0, vec![welcome])).await.status,
+        OrderStatus::Accepted
+    );
+    at_carol.deliveries(1).await;
+
+    let (one, two) = tokio::join!(
+        ordered(&mut at_alice, submit(1, 10, &carol)),
+        ordered(&mut at_bob, submit(1, 20, &carol))
+    );
+    let (winner, loser) = if one.status == OrderStatus::Accepted {
+        (one, two)
+    } else {
+        (two, one)
+    };
+    assert_eq!(
+        (winner.status, winner.generation, winner.epoch),
+        (OrderStatus::Accepted, 0, 2)
+    );
+    assert_eq!(
+        (loser.status, loser.generation, loser.epoch),
+        (OrderStatus::Stale, 0, 2)
+    );
+    assert_eq!(winner.outcomes[0].status, DepositStatus::Accepted);
+    assert_eq!(loser.outcomes, []);
+    let items = at_carol.deliveries(1).await;
+    assert_eq!(items[0].envelope.kind, EnvelopeKind::Commit);
+
+    // The winner's answer may be lost: the same again is a duplicate, and Carol gets nothing twice.
+    let (line, n) = if items[0].envelope.uid == uid(10) {
+        (&mut at_alice, 10)
+    } else {
+        (&mut at_bob, 20)
+    };
+    let again = ordered(line, submit(1, n, &carol)).await;
+    assert_eq!(
+        (again.status, again.accepted_at_ms),
+        (OrderStatus::Duplicate, winner.accepted_at_ms)
+    );
+    assert_eq!(again.outcomes[0].status, DepositStatus::Duplicate);
+    // The loser does it again in the new epoch.
+    assert_eq!(
+        ordered(&mut at_bob, submit(2, 30, &carol)).await.status,
+        OrderStatus::Accepted
+    );
+    let items = at_carol.deliveries(1).await;
+    assert_eq!((items[0].seq, items[0].envelope.uid), (3, uid(30)));
+}
+
+#[tokio::test]
+async fn without_the_token_of_the_epoch_nothing_moves() {
+    let world = World::open().await;
+    let [alice, mallory] = ["Alice", "Mallory"].map(Person::new);
+    let mut at_alice = world.arrive(&alice).await;
+    let mut at_mallory = world.arrive(&mallory).await;
+    ordered(&mut at_alice, open(0, vec![])).await;
+    let mut forged = submit(1, 66, &alice);
+    let Request::SubmitCommit { token: shown, .. } = &mut forged else {
+        unreachable!()
+    };
+    *shown = CommitToken([66; 32]);
+    let refused = ordered(&mut at_mallory, forged).await;
+    assert_eq!((refused.status, refused.epoch), (OrderStatus::Forbidden, 1));
+    // The hash itself is no token.
+    let mut forged = submit(1, 66, &alice);
+    let Request::SubmitCommit { token: shown, .. } = &mut forged else {
+        unreachable!()
+    };
+    *shown = CommitToken(hash(&token(1)));
+    assert_eq!(ordered(&mut at_mallory, forged).await.status, OrderStatus::Forbidden);
+    assert_eq!(world.metric("mailbox_messages").await, 0);
+    assert_eq!(
+        ordered(&mut at_alice, submit(1, 1, &mallory)).await.status,
+        OrderStatus::Accepted
+    );
+}
+
+#[tokio::test]
+async fn what_recipients_can_no_longer_open_is_stale() {
+    let world = World::open().await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    let mut at_alice = world.arrive(&alice).await;
+    drop(world.arrive(&bob).await);
+    ordered(&mut at_alice, open(0, vec![])).await;
+    for epoch in 1..=3 {
+        ordered(&mut at_alice, submit(epoch, epoch, &bob)).await;
+    }
+    let send = |epoch, n| Request::Deposit {
+        envelopes: vec![Envelope {
+            kind: EnvelopeKind::Message,
+            ..commit_envelope(&bob, n, epoch)
+        }],
+    };
+    // It stands at epoch 4; two epochs behind can still be opened.
+    assert_eq!(statuses(at_alice.ask(send(1, 100)).await), [DepositStatus::StaleEpoch]);
+    assert_eq!(statuses(at_alice.ask(send(2, 101)).await), [DepositStatus::Accepted]);
+    assert_eq!(
+        statuses(at_alice.ask(send(4, 100)).await),
+        [DepositStatus::Accepted],
+        "the same uid, sealed again"
+    );
+    assert_eq!(
+        ordered(&mut at_alice, open(1, vec![])).await.status,
+        OrderStatus::Accepted
+    );
+    assert_eq!(statuses(at_alice.ask(send(4, 102)).await), [DepositStatus::StaleEpoch]);
+}
+
+#[tokio::test]
+async fn what_rides_along_must_belong_to_the_change() {
+    let world = World::open().await;
+    let alice = Person::new("Alice");
+    let mut at_alice = world.arrive(&alice).await;
+    let refusal = at_alice.refused(open(0, vec![envelope(&alice, 1)])).await;
+    assert_eq!(refusal.code, ErrorCode::BadFrame);
+    assert!(refusal.detail.starts_with("envelopes"), "{}", refusal.detail);
+    assert_eq!(
+        ordered(&mut at_alice, open(1, vec![])).await.epoch,
+        0,
+        "nothing was opened"
+    );
+}
