@@ -107,7 +107,6 @@ async fn start(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Re
             None => Outcome::NoAnswer,
         }
     };
-    crash_point("provider answered");
     moved(desk, row, outcome, true).await
 }
 
@@ -116,7 +115,6 @@ async fn read(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow, charge
         Some(response) => provider.parse_payment(&response),
         None => Outcome::NoAnswer,
     };
-    crash_point("payment read");
     moved(desk, row, outcome, false).await
 }
 
@@ -137,7 +135,6 @@ async fn moved(desk: &Desk<'_>, row: &AttemptRow, outcome: Outcome, creating: bo
             payment_moved(tx, payment, number, input, handoff)
         })
         .await?;
-    crash_point("payment moved");
     // A read or a cancellation that is due now is found by the next round.
     let _ = next;
     Ok(())
@@ -160,7 +157,6 @@ async fn give_back(desk: &Desk<'_>, refund: &RefundRow, attempt: &AttemptRow) ->
         }
         _ => RefundOutcome::NoAnswer,
     };
-    crash_point("refund answered");
     desk.client.turn(move |tx| refund_answered(tx, id, &outcome)).await
 }
 
@@ -187,14 +183,4 @@ async fn send(desk: &Desk<'_>, request: &HttpRequest) -> Option<HttpResponse> {
             None
         }
     }
-}
-
-/// A place where a test kills the process: set `COMPTOIR_CRASH_AT` to its name. Only with feature `testing`.
-fn crash_point(name: &str) {
-    #[cfg(feature = "testing")]
-    if std::env::var("COMPTOIR_CRASH_AT").as_deref() == Ok(name) {
-        std::process::abort();
-    }
-    #[cfg(not(feature = "testing"))]
-    let _ = name;
 }

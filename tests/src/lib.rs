@@ -26,7 +26,8 @@ pub const DAY_MS: i64 = 24 * HOUR_MS;
 /// One place with one time.
 pub struct Town {
     pub dir: TempDir,
-    now_ms: Arc<AtomicI64>,
+    /// Moved by the story; `None` in the time of this machine.
+    now_ms: Option<Arc<AtomicI64>>,
     relay: Option<Running>,
     address: std::net::SocketAddr,
 }
@@ -36,25 +37,41 @@ impl Town {
     pub async fn new() -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        Self::at(Self::clock_of_its_own()).await
+    }
+
+    /// A town in the time of this machine, for stories with processes of their own.
+    pub async fn with_real_time() -> Self {
+        Self::at(None).await
+    }
+
+    fn clock_of_its_own() -> Option<Arc<AtomicI64>> {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-        let now_ms = Arc::new(AtomicI64::new(i64::try_from(since.as_millis()).expect("before the year 292 million")));
+        let now_ms = i64::try_from(since.as_millis()).expect("before the year 292 million");
+        Some(Arc::new(AtomicI64::new(now_ms)))
+    }
+
+    async fn at(now_ms: Option<Arc<AtomicI64>>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let relay = start_relay(dir.path(), None, &now_ms).await;
+        let relay = start_relay(dir.path(), None, now_ms.as_ref()).await;
         Self { address: relay.address(), dir, now_ms, relay: Some(relay) }
     }
 
     pub fn now(&self) -> Timestamp {
-        Timestamp(self.now_ms.load(Ordering::SeqCst))
+        (self.clock())()
     }
 
     /// Time goes by, for everybody at once.
     pub fn pass(&self, ms: i64) {
-        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+        self.now_ms.as_ref().expect("a town with a time of its own").fetch_add(ms, Ordering::SeqCst);
     }
 
     pub fn clock(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
         let now_ms = self.now_ms.clone();
-        Arc::new(move || Timestamp(now_ms.load(Ordering::SeqCst)))
+        Arc::new(move || match &now_ms {
+            Some(now_ms) => Timestamp(now_ms.load(Ordering::SeqCst)),
+            None => Timestamp(Clock::system().now_ms()),
+        })
     }
 
     pub fn relay_url(&self) -> String {
@@ -72,7 +89,7 @@ impl Town {
 
     /// It comes back under the same address.
     pub async fn start_relay(&mut self) {
-        self.relay = Some(start_relay(self.dir.path(), Some(self.address), &self.now_ms).await);
+        self.relay = Some(start_relay(self.dir.path(), Some(self.address), self.now_ms.as_ref()).await);
     }
 
     /// A person's phone, opened again from its folder when it was there before.
@@ -99,12 +116,13 @@ impl Town {
     }
 }
 
-async fn start_relay(dir: &Path, address: Option<std::net::SocketAddr>, now_ms: &Arc<AtomicI64>) -> Running {
+async fn start_relay(dir: &Path, address: Option<std::net::SocketAddr>, now_ms: Option<&Arc<AtomicI64>>) -> Running {
     let mut config = comptoir_relay::Config::local(dir.join("relay"));
     if let Some(address) = address {
         config.listen = address;
     }
-    Relay::start(config, Clock::shared(now_ms.clone())).await.expect("a relay")
+    let clock = now_ms.map_or_else(Clock::system, |now_ms| Clock::shared(now_ms.clone()));
+    Relay::start(config, clock).await.expect("a relay")
 }
 
 /// Somebody in a story.

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::ClientError;
 use crate::client::{Bell, Status};
+use crate::crash;
 use crate::error::TurnError;
 use crate::link::{self, Command, Lost, News, Tag};
 use crate::random::Random;
@@ -231,7 +232,10 @@ impl Actor {
             tx.mls.flush()?;
             (value, tx.effects)
         };
+        let writes = crash::wrote(&sql);
+        crash::point(writes, "before");
         sql.commit()?;
+        crash::point(writes, "after");
         self.unindexed = true;
         self.act(effects);
         Ok(value)

@@ -13,6 +13,7 @@
 
 mod actor;
 mod client;
+mod crash;
 mod error;
 pub mod headless;
 mod link;
