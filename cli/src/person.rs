@@ -389,8 +389,11 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
         match args.card.as_deref() {
             Some(card) => {
                 let typed = page::type_card(&sheet, card, args.bank).await?;
-                if typed["last_error"].is_string() {
-                    out.note("The card was refused on the page; another one can be used.");
+                if let Some(error) = typed["last_error"].as_str() {
+                    // Refused before anything was charged, and the page is still open for another card.
+                    let code = if error == "card_declined" { "card.declined" } else { "submit.bank_failed" };
+                    let words = "The card was refused. You have not been charged; the same bill can be paid with another card.";
+                    return Err(Failure::failed(code, words));
                 }
             }
             None => {

@@ -103,39 +103,43 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     const ALICE: DeviceId = DeviceId([1; 16]);
 
-    #[tokio::test]
-    async fn the_newest_line_wins_and_an_old_goodbye_does_not_cut_it() {
+    #[test]
+    fn the_newest_line_wins_and_an_old_goodbye_does_not_cut_it() {
         let hub = Hub::default();
         let [old, new] = [Arc::new(Line::default()), Arc::new(Line::default())];
         hub.attach(ALICE, &old);
         hub.attach(ALICE, &new);
-        assert_eq!(old.closed().await, Close::Replaced);
+        assert_eq!(old.closed().now_or_never(), Some(Close::Replaced));
         hub.detach(ALICE, &old);
         hub.wake(ALICE);
-        new.woken().await;
+        assert_eq!(new.woken().now_or_never(), Some(()));
         assert!(!new.is_closing());
         hub.detach(ALICE, &new);
         assert_eq!(hub.attached(), 0);
     }
 
-    #[tokio::test]
-    async fn the_first_reason_stays() {
+    #[test]
+    fn the_first_reason_stays() {
         let line = Line::default();
+        assert_eq!(line.closed().now_or_never(), None);
         line.close(Close::Slow);
         line.close(Close::Replaced);
-        assert_eq!(line.closed().await, Close::Slow);
+        assert_eq!(line.closed().now_or_never(), Some(Close::Slow));
     }
 
-    #[tokio::test]
-    async fn a_hint_before_the_wait_is_not_missed() {
+    #[test]
+    fn a_hint_before_the_wait_is_not_missed() {
         let line = Line::default();
+        assert_eq!(line.woken().now_or_never(), None);
         line.acked(3);
         line.acked(2);
-        line.woken().await;
+        assert_eq!(line.woken().now_or_never(), Some(()));
         assert_eq!(line.acked_seq(), 3);
     }
 }

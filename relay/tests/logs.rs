@@ -54,6 +54,8 @@ fn spellings(id: &[u8]) -> Vec<String> {
         part(&in_base(5, BASE32).to_lowercase()),
         part(&in_base(6, BASE64)),
         format!("{}, {}, {}, {}", id[0], id[1], id[2], id[3]),
+        format!("{:02x}, {:02x}, {:02x}, {:02x}", id[0], id[1], id[2], id[3]),
+        format!("{:x}, {:x}, {:x}, {:x}", id[0], id[1], id[2], id[3]),
     ]
 }
 

@@ -1,1 +1,53 @@
-fn main() {}
+//! The few commands people type. CI runs the same ones.
+#![allow(clippy::print_stdout, reason = "what a command finds is its output")]
+
+mod check;
+mod house;
+mod python;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use house::House;
+
+/// The few commands people type in this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+enum Command {
+    /// Runs every test: installs what they need, checks that the house is tidy, then tests the whole workspace.
+    Test {
+        /// Handed on to `cargo test`, such as `--test payments` or `-- a_late_receipt_still_pays`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        cargo_args: Vec<String>,
+    },
+    /// Checks what no test sees: formatting, lints, tidiness, and the licences and origins of all dependencies.
+    Check,
+    /// Checks the arrows between our crates, and other rules about the house as a whole.
+    Tidy,
+    /// Runs the tests and writes golden files anew where they differ. Look at the difference before you commit it.
+    Bless {
+        /// Handed on to `cargo test`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        cargo_args: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let done = House::find().and_then(|house| match command {
+        Command::Test { cargo_args } => test::run(&house, &cargo_args, false),
+        Command::Bless { cargo_args } => test::run(&house, &cargo_args, true),
+        Command::Check => check::run(&house),
+        Command::Tidy => tidy::run(&house),
+    });
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            println!("xtask: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,7 +7,7 @@
 //!     NotPaid --> Placed: tap again
 //!     Placed --> AwaitingConsent: the till asks for the payment
 //!     AwaitingConsent --> Settling: the sheet closed, whatever it says
-//!     Placed --> Settling: the till says "checking"
+//!     Settling --> AwaitingConsent: the hand-off came late, and was never used
 //!     Placed --> NotPaid: the till says this attempt is over
 //!     AwaitingConsent --> NotPaid: same
 //!     Settling --> NotPaid: same
@@ -421,7 +421,11 @@ fn answered(
         return checkout.stay();
     }
     match (&answer.body, checkout.state) {
-        (AnswerBody::Requested(request), State::Placed | State::AwaitingConsent) => {
+        (AnswerBody::Requested(request), state)
+            if matches!(state, State::Placed | State::AwaitingConsent)
+                // "Checking" overtook the hand-off: nobody can have used it.
+                || (state == State::Settling && checkout.request.is_none()) =>
+        {
             let expected = invoice.total.minor().checked_add(order.tip_minor);
             if request.amount.currency() != invoice.currency || Some(request.amount.minor()) != expected {
                 return Err(Refused::AmountDiffers);
@@ -454,20 +458,8 @@ fn answered(
         }
         // Once the hand-off could have been used, asking for it again changes nothing.
         (AnswerBody::Requested(_), _) => checkout.stay(),
-        (AnswerBody::Checking, State::NotPaid) => checkout.stay(),
-        (AnswerBody::Checking, State::AwaitingConsent) => checkout.stay(),
-        (AnswerBody::Checking, _) => {
-            // It is known there; the next question can wait as long as the back-off says.
-            let next = Checkout {
-                state: State::Settling,
-                ..checkout
-            };
-            let wake_at = next.wake_at.or(Some(now.plus_ms(PATIENCE_MS)));
-            Ok(Step {
-                next: Checkout { wake_at, ..next },
-                effects: vec![],
-            })
-        }
+        // It is known there, and nothing is certain: the state says so already.
+        (AnswerBody::Checking, _) => checkout.stay(),
         (AnswerBody::NotPaid(not_paid), _) => {
             limits::check_text("words", &not_paid.words, limits::WORDS_CHARS_MAX, true)?;
             let next = Checkout {

@@ -205,6 +205,11 @@ impl Attempt {
         }
     }
 
+    /// Stays, and is not looked at again until something happens.
+    fn rest(self) -> Result<Step, Refused> {
+        Ok(Step { next: Self { wake_at: None, ..self }, effects: vec![] })
+    }
+
     fn stay(self) -> Result<Step, Refused> {
         Ok(Step {
             next: self,
@@ -213,13 +218,15 @@ impl Attempt {
     }
 }
 
+/// Whatever woke an attempt, it is never left to be woken at the same moment again.
+///
 /// # Errors
 /// [`Refused::AmountDiffers`] when the provider speaks of other money than we asked for: quarantine, no receipt.
 pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refused> {
     use {Input as I, State as S};
     match (attempt.state, input) {
-        (S::Starting | S::Unknown, I::Created(seen)) => read(attempt, seen, 0, now),
-        (S::Requested | S::Captured | S::Dead, I::Created(seen)) => {
+        (S::Starting | S::Unknown | S::Dead, I::Created(seen)) => read(attempt, seen, 0, now),
+        (S::Requested | S::Captured, I::Created(seen)) => {
             attempt.check(&seen)?;
             attempt.stay()
         }
@@ -241,7 +248,9 @@ pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refu
             next: later(attempt, random, now),
             effects: vec![],
         }),
-        (S::Captured | S::Dead, I::NoAnswer { .. }) => attempt.stay(),
+        (S::Captured, I::NoAnswer { .. }) => attempt.rest(),
+        // A hint had come; what it was about is still to be read.
+        (S::Dead, I::NoAnswer { random }) => Ok(Step { next: later(attempt, random, now), effects: vec![] }),
         (_, I::Read { seen, random }) => read(attempt, seen, random, now),
         (S::Starting | S::Unknown | S::Requested, I::Woken) => {
             if attempt.wake_at.is_none_or(|wake_at| wake_at > now) {
@@ -255,7 +264,9 @@ pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refu
                 effects: vec![effect],
             })
         }
-        (S::Captured | S::Dead, I::Woken) => attempt.stay(),
+        // A hint about something that is over. Paid stays paid; given up may have been paid late.
+        (S::Captured, I::Woken) => attempt.rest(),
+        (S::Dead, I::Woken) => Ok(Step { next: Attempt { wake_at: None, ..attempt }, effects: vec![Effect::Read] }),
     }
 }
 
@@ -266,7 +277,7 @@ fn read(attempt: Attempt, seen: Seen, random: u32, now: Timestamp) -> Result<Ste
         ..attempt
     };
     match (known.state, seen.status) {
-        (State::Captured, _) => known.stay(),
+        (State::Captured, _) => known.rest(),
         (State::Dead, Status::Captured { at }) => {
             let next = Attempt {
                 state: State::Captured,
@@ -281,7 +292,7 @@ fn read(attempt: Attempt, seen: Seen, random: u32, now: Timestamp) -> Result<Ste
                 }],
             })
         }
-        (State::Dead, Status::Open | Status::Processing | Status::Dead { .. }) => known.stay(),
+        (State::Dead, Status::Open | Status::Processing | Status::Dead { .. }) => known.rest(),
         (_, Status::Captured { at }) => {
             let next = Attempt {
                 state: State::Captured,
@@ -352,5 +363,93 @@ fn later(attempt: Attempt, random: u32, now: Timestamp) -> Attempt {
         reads: attempt.reads.saturating_add(1),
         wake_at: Some(wake_at),
         ..attempt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comptoir_content::Currency;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn attempt() -> Attempt {
+        let amount = Amount::new(120, Currency::of("EUR").unwrap()).unwrap();
+        Attempt::starting(amount, "pay_1.1".to_owned(), "the-bakery".to_owned(), false, NOW)
+    }
+
+    fn seen(status: Status) -> Seen {
+        Seen {
+            provider_payment: "p1".to_owned(),
+            status,
+            amount: attempt().amount,
+            reference: "pay_1.1".to_owned(),
+            account: "the-bakery".to_owned(),
+            live: false,
+            method: String::new(),
+        }
+    }
+
+    fn inputs() -> impl Strategy<Value = Input> {
+        let status = prop_oneof![
+            Just(Status::Open),
+            Just(Status::Processing),
+            Just(Status::Captured { at: NOW }),
+            Just(Status::Dead { reason: "card.declined".to_owned() }),
+        ];
+        prop_oneof![
+            status.clone().prop_map(|status| Input::Created(seen(status))),
+            (status, any::<u32>()).prop_map(|(status, random)| Input::Read { seen: seen(status), random }),
+            any::<u32>().prop_map(|random| Input::NoAnswer { random }),
+            Just(Input::Rejected { reason: "method.none".to_owned() }),
+            Just(Input::NotFound),
+            Just(Input::Woken),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_charge_is_settled_once_and_nothing_spins(
+            inputs in proptest::collection::vec((inputs(), 0i64..3_600_000, any::<bool>()), 1..40)
+        ) {
+            let (mut attempt, mut now, mut settled) = (attempt(), NOW, 0);
+            for (input, ms, hinted) in inputs {
+                now = now.plus_ms(ms);
+                if hinted {
+                    attempt.wake_at = Some(now); // A webhook came.
+                }
+                let woken = matches!(input, Input::Woken);
+                let before = attempt.state;
+                let step = step(attempt, input, now).unwrap();
+                for effect in &step.effects {
+                    if let Effect::Settle { .. } | Effect::LateMoney { .. } = effect {
+                        settled += 1;
+                    }
+                }
+                attempt = step.next;
+                prop_assert!(before != State::Captured || attempt.state == State::Captured, "paid stays paid");
+                prop_assert!(!woken || attempt.wake_at.is_none_or(|at| at > now), "it would be woken at once again");
+            }
+            prop_assert!(settled <= 1);
+            prop_assert_eq!(settled == 1, attempt.state == State::Captured);
+        }
+    }
+
+    #[test]
+    fn other_money_than_was_asked_for_moves_nothing() {
+        let wrong: [fn(&mut Seen); 4] = [
+            |seen| seen.amount = Amount::new(119, seen.amount.currency()).unwrap(),
+            |seen| seen.account = "another".to_owned(),
+            |seen| seen.live = true,
+            |seen| seen.reference = "pay_1.2".to_owned(),
+        ];
+        for change in wrong {
+            let mut seen = seen(Status::Captured { at: NOW });
+            change(&mut seen);
+            let refused = step(attempt(), Input::Read { seen, random: 0 }, NOW);
+            assert_eq!(refused, Err(Refused::AmountDiffers));
+        }
     }
 }

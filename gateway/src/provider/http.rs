@@ -97,11 +97,7 @@ impl Http {
             }
             Ok(Ok(HttpResponse::new(request.operation, status, body)))
         };
-        let answer = answered.await.unwrap_or_else(|error| Err(why(&error)));
-        if let Err(no_answer) = &answer {
-            tracing::warn!(operation = ?request.operation, %no_answer, "a payment provider did not answer");
-        }
-        answer
+        answered.await.unwrap_or_else(|error| Err(why(&error)))
     }
 }
 

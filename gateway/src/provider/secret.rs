@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 const FILE_BYTES_MAX: u64 = 4096;
 
 /// A key or a webhook secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

@@ -76,10 +76,10 @@ pub(crate) fn body_text(request: &HttpRequest) -> &str {
 }
 
 pub(crate) fn seen(outcome: Outcome) -> (Seen, Option<Handoff>) {
-    match outcome {
-        Outcome::Seen { seen, handoff } => (seen, handoff),
-        other => panic!("{other:?} where a payment was expected"),
-    }
+    let Outcome::Seen { seen, handoff } = outcome.clone() else {
+        panic!("{outcome:?} where a payment was expected")
+    };
+    (seen, handoff)
 }
 
 pub(crate) fn status(outcome: Outcome) -> Status {

@@ -99,7 +99,7 @@ fn nullable_to_any_of(value: Value) -> Value {
             }
         }
         Value::Array(list) => list.into_iter().map(nullable_to_any_of).collect(),
-        other => other,
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
     }
 }
 
@@ -134,7 +134,7 @@ fn indices_to_lists(value: Value) -> Value {
                 Value::Object(object.collect())
             }
         }
-        other => other,
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => plain,
     }
 }
 
@@ -154,7 +154,7 @@ fn coerced(value: Value, schema: &Value) -> Value {
                 (name, coerced)
             })
             .collect(),
-        other => other,
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_)) => plain,
     }
 }
 

@@ -385,23 +385,23 @@ async fn no_more_sockets_than_allowed() {
 
 #[tokio::test]
 async fn one_who_says_nothing_is_sent_away() {
+    // No request.
+    let world = World::with(|config| config.limits.handshake_ms = 50).await;
+    let mut raw = TcpStream::connect(world.address()).await.unwrap();
+    let mut nothing = Vec::new();
+    soon(raw.read_to_end(&mut nothing)).await.ok();
+    assert_eq!(world.metric("connections_open").await, 0);
+    // No authentication.
+    let world = World::with(|config| config.limits.authenticate_ms = 50).await;
+    let mut line = world.line().await;
+    assert_eq!(line.end().await, 4401);
+    // No sign of life: this client answers pings only while it reads, and it does not read.
     let world = World::with(|config| {
-        config.limits.handshake_ms = 50;
-        config.limits.authenticate_ms = 50;
         config.limits.ping_ms = 20;
         config.limits.idle_ms = 100;
     })
     .await;
-    // No request.
-    let mut raw = TcpStream::connect(world.address()).await.unwrap();
-    let mut nothing = Vec::new();
-    soon(raw.read_to_end(&mut nothing)).await.ok();
-    // No authentication.
-    let mut line = world.line().await;
-    assert_eq!(line.end().await, 4401);
-    // No sign of life: this client answers pings only while it reads, and it does not read.
-    let alice = Person::new("Alice");
-    let mut line = world.arrive(&alice).await;
+    let mut line = world.arrive(&Person::new("Alice")).await;
     world.until_metric("closed_total{reason=\"slow\"}", 1).await;
     assert_eq!(line.end().await, 4408);
 }

@@ -267,13 +267,17 @@ pub(crate) fn answered(tx: &mut Tx<'_>, signed: &Signed<PaymentAnswer>) -> Resul
     let Some(merchant) = row.account else {
         return Ok(());
     };
-    if matches!(answer.body, comptoir_content::AnswerBody::Requested(_)) {
-        // Kept beside the state it belongs to; `advance` clears it again when the state has no hand-off.
+    let (order, requested) = (answer.order, matches!(answer.body, comptoir_content::AnswerBody::Requested(_)));
+    ignore_refusal(advance(tx, loaded, Input::Answered { answer, merchant: &merchant, payees: &payees }))?;
+    if requested {
+        // Kept beside the state that it led to, and only if it did.
         tx.sql
-            .prepare_cached("UPDATE checkout SET request = ?2 WHERE order_id = ?1 AND request IS NULL")?
-            .execute(params![answer.order.0, signed.encode()])?;
+            .prepare_cached(
+                "UPDATE checkout SET request = ?2 WHERE order_id = ?1 AND request IS NULL AND state = 'awaiting_consent'",
+            )?
+            .execute(params![order.0, signed.encode()])?;
     }
-    ignore_refusal(advance(tx, loaded, Input::Answered { answer, merchant: &merchant, payees: &payees }))
+    Ok(())
 }
 
 /// A receipt came. It is kept if it holds, whatever it is for, and settles the order it belongs to.

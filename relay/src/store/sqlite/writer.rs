@@ -305,6 +305,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_asked_before_the_stop_is_done() {
+        let (_dir, writer) = writer();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let gate = writer.write("wait", 0, move |_| {
+            gate.recv().ok();
+            Ok(0)
+        });
+        let stop = async {
+            let thread = writer.stop().unwrap();
+            drop(go);
+            thread
+        };
+        let (gate, one, two, thread) = tokio::join!(
+            gate,
+            writer.write("insert", 1, insert(1)),
+            writer.write("insert", 1, insert(2)),
+            stop
+        );
+        assert_eq!((gate.unwrap(), one.unwrap(), two.unwrap()), (0, 1, 2));
+        thread.join().unwrap();
+    }
+
+    #[tokio::test]
     async fn after_stop_work_is_refused() {
         let (_dir, writer) = writer();
         writer.stop().unwrap().join().unwrap();

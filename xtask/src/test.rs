@@ -1,0 +1,183 @@
+//! `test` and `bless`: everything in one go, with nothing to install by hand.
+//!
+//! What Cargo and the tests print goes through as it comes. At the end stands what failed and how many passed.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use std::time::Instant;
+
+use crate::house::{House, Result};
+use crate::python::Environment;
+use crate::tidy;
+
+/// Programs by others that tests talk to: a stand-in for Stripe, and Stripe's own library.
+const PEERS: [&str; 2] = ["localstripe==1.15.10", "stripe==16.1.0"];
+
+pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<bool> {
+    let started = Instant::now();
+    let is_tidy = if bless { tidy::bless(house)? } else { tidy::run(house)? };
+
+    let mut cargo = house.cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(cargo_args);
+    // A peer that is missing fails the tests that need it, and no others.
+    match Environment::with(house, "peers", &PEERS) {
+        Ok(peers) => {
+            cargo
+                .env("COMPTOIR_PEER_PYTHON", peers.python())
+                .env_remove("COMPTOIR_PEER_MISSING");
+        }
+        Err(why) => {
+            println!("xtask: the peers of some tests could not be installed: {why}");
+            cargo.env("COMPTOIR_PEER_MISSING", why);
+        }
+    }
+    if bless {
+        cargo.env("COMPTOIR_BLESS", "1");
+    }
+
+    println!("xtask: cargo test --workspace --no-fail-fast {}", cargo_args.join(" "));
+    let broken = |error: io::Error| format!("running `cargo test`: {error}");
+    // One pipe for both, so that a result stays below the name of what it is the result of.
+    let (reader, writer) = io::pipe().map_err(broken)?;
+    cargo
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().map_err(broken)?)
+        .stderr(writer);
+    let mut child = cargo.spawn().map_err(broken)?;
+    // Our own copies of the pipe's end go with it, or the end would never be seen.
+    drop(cargo);
+    let mut results = Results::default();
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line.map_err(broken)?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        io::stdout().flush().map_err(broken)?;
+        results.read(&line);
+    }
+    let status = child.wait().map_err(broken)?;
+
+    results.print(started.elapsed().as_secs());
+    if !status.success() && results.failed == 0 {
+        println!("xtask: `cargo test` failed before or beside the tests: see above");
+    }
+    if !is_tidy {
+        println!("xtask: the house is not tidy: see above");
+    }
+    Ok(status.success() && is_tidy)
+}
+
+/// What Cargo's lines add up to.
+#[derive(Default)]
+struct Results {
+    /// What is being tested now.
+    target: String,
+    targets: u32,
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+    /// Tests of the present target that failed.
+    failing: Vec<String>,
+    /// The lines of what failed: the target, its tests, its result in Cargo's words.
+    failures: Vec<String>,
+}
+
+impl Results {
+    fn read(&mut self, line: &str) {
+        let plain = without_colour(line);
+        let trimmed = plain.trim();
+        if let Some(target) = trimmed
+            .strip_prefix("Running ")
+            .or_else(|| trimmed.strip_prefix("Doc-tests "))
+        {
+            target.clone_into(&mut self.target);
+        } else if let Some(name) = failed_test(trimmed) {
+            self.failing.push(format!("    {name}"));
+        } else if let Some(result) = trimmed.strip_prefix("test result: ") {
+            let count = |what| count(result, what);
+            self.targets += 1;
+            self.passed += count("passed");
+            self.failed += count("failed");
+            self.ignored += count("ignored");
+            if count("failed") > 0 {
+                self.failures.push(self.target.clone());
+                self.failures.append(&mut self.failing);
+                self.failures.push(format!("    {trimmed}"));
+            }
+            self.failing.clear();
+        }
+    }
+
+    fn print(&self, seconds: u64) {
+        println!();
+        if !self.failures.is_empty() {
+            println!("failed:");
+            for failure in &self.failures {
+                println!("{failure}");
+            }
+            println!();
+        }
+        let (targets, ignored) = (self.targets, self.ignored);
+        println!("xtask: {targets} test programs in {seconds} s, {ignored} tests ignored");
+        println!("{} passed, {} failed", self.passed, self.failed);
+    }
+}
+
+/// `test a::b ... FAILED`
+fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
+}
+
+/// The number before a word: 5 before `passed` in `ok. 5 passed; 0 failed`.
+fn count(result: &str, what: &str) -> u32 {
+    let words: Vec<&str> = result.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
+    let number = words
+        .windows(2)
+        .find(|pair| pair[1] == what)
+        .and_then(|pair| pair[0].parse().ok());
+    number.unwrap_or(0)
+}
+
+/// The line without the terminal's colours.
+fn without_colour(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, after)| after);
+    }
+    plain + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_add_up() {
+        let mut results = Results::default();
+        for line in [
+            "     Running unittests src/lib.rs (target/debug/deps/comptoir_engine-0a1b)",
+            "test outbox::waits_grow ... ok",
+            "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "\u{1b}[1m\u{1b}[32m     Running\u{1b}[0m tests/payments.rs (target/debug/deps/payments-0a1b)",
+            "test a_late_receipt_still_pays ... \u{1b}[31mFAILED\u{1b}[0m",
+            "test result: \u{1b}[31mFAILED\u{1b}[0m. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            "   Doc-tests comptoir_content",
+            "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+        ] {
+            results.read(line);
+        }
+        assert_eq!(
+            (results.targets, results.passed, results.failed, results.ignored),
+            (3, 17, 1, 1)
+        );
+        assert_eq!(
+            results.failures,
+            [
+                "tests/payments.rs (target/debug/deps/payments-0a1b)",
+                "    a_late_receipt_still_pays",
+                "    test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
+            ]
+        );
+    }
+}
