@@ -10,7 +10,7 @@
 use std::process::Stdio;
 
 use comptoir_relay::{Clock, Config, Relay};
-use comptoir_wire::{DepositStatus, Reply};
+use comptoir_wire::DepositStatus;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -59,18 +59,14 @@ async fn a_killed_relay_keeps_what_it_accepted() {
     let mut at_alice = Line::dial(address).await;
     at_alice.create(&alice).await;
     at_alice.sign_in(&alice, 1).await;
-    let mut accepted = 0;
+    let mut asked = Vec::new();
     for n in 1..=40 {
-        at_alice.tell(deposit(&bob, [n])).await;
+        asked.push(at_alice.tell(deposit(&bob, [n])).await);
     }
-    let mut answers = 0;
     // Killed with most of it under way.
-    while answers < 10 {
-        if let Reply::Deposited(outcomes) = at_alice.any().await {
-            assert_eq!(outcomes[0].status, DepositStatus::Accepted);
-            answers += 1;
-            accepted += 1;
-        }
+    let accepted = 10;
+    for id in asked.into_iter().take(accepted) {
+        assert_eq!(statuses(at_alice.answer(id).await), [DepositStatus::Accepted]);
     }
     process.kill().await.unwrap();
 
@@ -78,7 +74,7 @@ async fn a_killed_relay_keeps_what_it_accepted() {
     let mut at_bob = Line::dial(address).await;
     let welcome = at_bob.sign_in(&bob, 256).await;
     let (items, seq) = at_bob.catch_up().await;
-    assert!(seq >= accepted, "{seq} of {accepted} accepted");
+    assert!(seq >= accepted as u64, "{seq} of {accepted} accepted");
     assert_eq!((welcome.acked_seq, welcome.head_seq), (0, seq));
     assert_eq!(seqs(&items), (1..=seq).collect::<Vec<_>>());
     // Alice sends everything again, as a client does that got no answer.

@@ -6,29 +6,29 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-pub const APPROVE: &str = "4242 4242 4242 4242";
+pub(crate) const APPROVE: &str = "4242 4242 4242 4242";
 
 /// The program, with nothing of this machine's user in its environment.
-pub fn comptoir() -> Command {
+pub(crate) fn comptoir() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_comptoir"));
     command.env_remove("HOME").env_remove("COMPTOIR_DIR").env_remove("XDG_DATA_HOME").stdin(Stdio::null());
     command
 }
 
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let last = self.out.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {:?} {:?}", self.out, self.err))
     }
 }
 
-pub fn run(command: &mut Command) -> Ran {
+pub(crate) fn run(command: &mut Command) -> Ran {
     let Output { status, stdout, stderr } = command.output().unwrap();
     Ran {
         code: status.code(),
@@ -38,6 +38,6 @@ pub fn run(command: &mut Command) -> Ran {
 }
 
 /// A command of a person with a folder, answering in JSON.
-pub fn person(dir: &Path, args: &[&str]) -> Ran {
+pub(crate) fn person(dir: &Path, args: &[&str]) -> Ran {
     run(comptoir().arg("--json").arg("--dir").arg(dir).args(args))
 }

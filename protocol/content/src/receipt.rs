@@ -140,6 +140,12 @@ impl Disclosure {
         receipt.digests[self.part.index()] == self.digest()
     }
 
+    /// The bytes that the digest is taken over, after part and salt.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Reads the part. Trust it only after [`Disclosure::belongs_to`].
     ///
     /// # Errors

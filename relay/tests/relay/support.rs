@@ -350,11 +350,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
         }
     }
 
-    /// The next frame, whatever it answers.
-    pub(crate) async fn any(&mut self) -> Reply {
-        self.read().await.expect("a frame and not the end").1
-    }
-
     pub(crate) async fn ask(&mut self, request: Request) -> Reply {
         let id = self.tell(request).await;
         self.answer(id).await
