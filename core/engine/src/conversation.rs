@@ -9,6 +9,7 @@
 //!     Opening --> Awaiting: somebody else was first
 //!     Absent --> Open: invited
 //!     Awaiting --> Open: invited
+//!     Absent --> Lost: their invitation cannot be opened
 //!     Awaiting --> Lost: their invitation cannot be opened
 //!     Lost --> Opening: write again, one generation on
 //!     Lost --> Open: invited
@@ -102,6 +103,7 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         }
         // An invitation into the past: its group is of no use.
         (_, I::Joined { generation }) => to(conversation, vec![Effect::DropGroup { generation }]),
+        (S::Absent, I::Unreadable { generation }) => to(S::Lost { generation }, vec![]),
         (S::Awaiting { generation: lost }, I::Unreadable { generation }) if generation >= lost => {
             let next = generation.saturating_add(1);
             to(

@@ -119,6 +119,7 @@ pub fn open_plain(path: &Path, access: Access) -> Result<Connection, OpenError> 
 }
 
 fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
+    initialise();
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     if access == Access::Write {
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
@@ -128,6 +129,16 @@ fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     db.execute_batch("PRAGMA cipher_log_level = NONE;")
         .map_err(|source| classify(path, source))?;
     Ok(db)
+}
+
+/// Lets one thread initialise SQLite before any other opens a file. SQLite calls itself initialised a moment before
+/// SQLCipher has registered our provider, and a thread that comes in between finds none.
+fn initialise() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // A connection without a file brings everything up; a failure shows again, with its reason, at the real open.
+        let _ = Connection::open_in_memory();
+    });
 }
 
 /// Connection settings, which may change from release to release.

@@ -9,7 +9,7 @@ use comptoir_wire as wire;
 use super::flush::Sent;
 use super::members;
 use crate::error::TurnError;
-use crate::store::{Effect, OutboxRow, Tx};
+use crate::store::{ConversationRow, Effect, OutboxRow, Tx};
 
 /// The relay answered, envelope by envelope.
 pub(crate) fn deposited(
@@ -143,6 +143,12 @@ pub(crate) fn ordered(
             let generation = ordered.generation;
             members::moved(tx, &conversation, conversation::Input::Stale { generation })?;
             super::receive::retry_held_in(tx, &conversation)?;
+            if lost_invitation(tx, &conversation, generation)? {
+                // It came long ago and cannot be opened: nobody is going to send it again.
+                let waiting = tx.conversation_by_id(row.conversation)?;
+                members::moved(tx, &waiting, conversation::Input::Unreadable { generation })?;
+                members::begin(tx, &tx.conversation_by_id(row.conversation)?)?;
+            }
         }
         wire::OrderStatus::Stale | wire::OrderStatus::Forbidden => {
             tx.delete_outbox(row.id)?;
@@ -161,4 +167,15 @@ pub(crate) fn ordered(
     tx.notify_chat(conversation.uid);
     tx.effect(Effect::Flush);
     Ok(())
+}
+
+/// True when the invitation into this generation is here and cannot be opened.
+fn lost_invitation(tx: &Tx<'_>, conversation: &ConversationRow, generation: u32) -> Result<bool, TurnError> {
+    Ok(tx
+        .sql
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM held WHERE conversation = ?1 AND generation >= ?2 AND kind = 'welcome'
+                 AND reason = 'unreadable')",
+        )?
+        .query_row(params![conversation.uid.0, generation], |row| row.get(0))?)
 }
