@@ -48,11 +48,7 @@ impl Story<'_> {
     }
 
     /// Something that takes a moment; the line is finished when it is done.
-    async fn while_doing<T>(
-        &self,
-        doing: &str,
-        work: impl Future<Output = Result<T, Failure>>,
-    ) -> Result<T, Failure> {
+    async fn while_doing<T>(&self, doing: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let shown = !self.out.is_json();
         if shown {
             print!("  {doing} … ");
@@ -110,21 +106,32 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
     let bill = bill.ok_or_else(|| Failure::failed("demo.bill", "no bill came"))?;
     story.tell(
         "bill",
-        &format!("Bakery: {} · {} · {}\n        signed by its till [Pay {2}]", bill.title, bill.description, bill.total.to_plain()),
+        &format!(
+            "Bakery: {} · {} · {}\n        signed by its till [Pay {2}]",
+            bill.title,
+            bill.description,
+            bill.total.to_plain()
+        ),
         json!({ "title": bill.title, "total": bill.total.to_plain() }),
     );
 
     story.chapter("Paying, with the power cut in the middle");
     alice.pay(bill.invoice, PayChoice::default()).await?;
     let ready = until_bill(&alice, chat, PATIENCE, |bill| bill.sheet.is_some()).await?;
-    let sheet = ready.and_then(|bill| bill.sheet).ok_or_else(|| Failure::failed("demo.sheet", "no payment page came"))?;
-    story.tell("sheet", "The provider's page is open; order and key were on Alice's disk before.", json!({ "order": sheet.order.to_string() }));
+    let sheet =
+        ready.and_then(|bill| bill.sheet).ok_or_else(|| Failure::failed("demo.sheet", "no payment page came"))?;
+    story.tell(
+        "sheet",
+        "The provider's page is open; order and key were on Alice's disk before.",
+        json!({ "order": sheet.order.to_string() }),
+    );
     till.kill().await.map_err(|error| Failure::failed("demo.kill", error))?;
     story.tell("killed", "kill -9: the Bakery's till is gone.", json!({}));
     page::type_card(&sheet, CARD, Bank::Approve).await?;
     alice.sheet_closed(sheet.order, SheetHint::Done).await?;
     story.tell("card", &format!("Alice types {CARD}. The page says it worked; that is a hint."), json!({}));
-    let now = crate::person::newest_bill(&alice, chat)?.ok_or_else(|| Failure::failed("demo.bill", "the bill is gone"))?;
+    let now =
+        crate::person::newest_bill(&alice, chat)?.ok_or_else(|| Failure::failed("demo.bill", "the bill is gone"))?;
     story.tell("checking", &format!("Her phone says: {}.", state_words(&now)), json!({ "state": now.state.name() }));
     till = story.while_doing("The till starts again and looks the payment up", town.start_till()).await?;
     let paid = until_bill(&alice, chat, PATIENCE, |bill| bill.state == PaymentState::Paid).await?;
@@ -143,7 +150,11 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
         return Err(Failure::failed("demo.receipt", format!("the receipt was refused: {}", verdict.1)));
     }
     let first = verdict.1.lines().find(|line| line.starts_with("HOLDS")).unwrap_or("HOLDS").to_owned();
-    story.tell("verified", &format!("$ comptoir receipt verify receipt.comptoir\n{first}"), json!({ "verdict": "holds" }));
+    story.tell(
+        "verified",
+        &format!("$ comptoir receipt verify receipt.comptoir\n{first}"),
+        json!({ "verdict": "holds" }),
+    );
     let forged = forge(&receipt)?;
     let verdict = another_process(&["receipt", "verify"], &forged).await?;
     let _ = fs::remove_file(&forged);
@@ -162,7 +173,11 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
     if books["chain_holds"] != true || books["balanced"] != true || books["postings"] != 2 {
         return Err(Failure::failed("demo.books", format!("the books are wrong: {books}")));
     }
-    story.tell("books", "Its books: one charge, one refund, balanced to zero, chain unbroken.", json!({ "books": books }));
+    story.tell(
+        "books",
+        "Its books: one charge, one refund, balanced to zero, chain unbroken.",
+        json!({ "books": books }),
+    );
     alice.shutdown();
 
     if keep {

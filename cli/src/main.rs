@@ -21,7 +21,9 @@ use crate::out::{Failure, Out};
 /// Talk end-to-end encrypted, and pay in it.
 #[derive(Parser)]
 #[command(name = "comptoir", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Example:\n  comptoir demo\n  comptoir account create --relay wss://relay.example\n\nExit codes: 0 done, 1 refused or failed, 2 usage or unreadable input, 75 try again.")]
+#[command(
+    after_help = "Example:\n  comptoir demo\n  comptoir account create --relay wss://relay.example\n\nExit codes: 0 done, 1 refused or failed, 2 usage or unreadable input, 75 try again."
+)]
 struct Cli {
     /// One's folder: keys and the encrypted database.
     #[arg(long, global = true, env = "COMPTOIR_DIR", value_name = "DIR")]
@@ -139,7 +141,9 @@ struct SandboxArgs {
 #[derive(Subcommand)]
 enum GatewayCommand {
     /// Make a new shop; the owner's keys go into a file to take offline.
-    #[command(after_help = "Example:\n  comptoir gateway init --shop bakery/ --name \"The Bakery\" --relay ws://127.0.0.1:7700 \\\n      --owner-key owner.key --sandbox-url http://127.0.0.1:7800 --sandbox-secret-file sandbox.key")]
+    #[command(
+        after_help = "Example:\n  comptoir gateway init --shop bakery/ --name \"The Bakery\" --relay ws://127.0.0.1:7700 \\\n      --owner-key owner.key --sandbox-url http://127.0.0.1:7800 --sandbox-secret-file sandbox.key"
+    )]
     Init(InitArgs),
     /// Run the till.
     #[command(after_help = "Example:\n  comptoir gateway run --shop bakery/")]
@@ -208,7 +212,9 @@ enum AccountCommand {
 #[derive(Subcommand)]
 enum ContactCommand {
     /// Add whoever a link or a code leads to.
-    #[command(after_help = "Example:\n  comptoir contact add COMPTOIR:C…\n  comptoir contact add --image bakery-code.png")]
+    #[command(
+        after_help = "Example:\n  comptoir contact add COMPTOIR:C…\n  comptoir contact add --image bakery-code.png"
+    )]
     Add {
         #[arg(required_unless_present = "image")]
         link: Option<String>,
@@ -348,7 +354,9 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Sandbox(args) => servers::sandbox(out, args).await,
         Command::Gateway(command) => shop::gateway(out, command).await,
         Command::Refund(args) => shop::refund(out, args).await,
-        Command::Receipt(ReceiptCommand::Verify { file, merchant }) => receipts::verify(out, &file, merchant.as_deref()),
+        Command::Receipt(ReceiptCommand::Verify { file, merchant }) => {
+            receipts::verify(out, &file, merchant.as_deref())
+        }
         Command::Receipt(ReceiptCommand::Export { order, out: path, without_person }) => {
             receipts::export(out, &home, order.as_deref(), &path, without_person)
         }

@@ -124,7 +124,8 @@ pub(crate) async fn add_contact(
 
 /// The one link of ours in a picture.
 pub(crate) fn link_in(path: &std::path::Path) -> Result<String, Failure> {
-    let unreadable = |why: &dyn std::fmt::Display| Failure::usage("qr.unreadable", format!("{}: {why}", path.display()));
+    let unreadable =
+        |why: &dyn std::fmt::Display| Failure::usage("qr.unreadable", format!("{}: {why}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
     let codes = read_picture(&bytes).map_err(|error| unreadable(&error))?;
     let links: Vec<String> = codes
@@ -191,7 +192,12 @@ pub(crate) fn chats(out: &Out, home: &Home) -> Result<(), Failure> {
         .map(|row| {
             let unread = if row.unread > 0 { format!(" ({} new)", row.unread) } else { String::new() };
             let checking = if row.checking { " · checking, do not pay again" } else { "" };
-            format!("{}{unread}{checking}\n    {}\n    {}", name_of(row), plain(&row.preview).replace('\n', " "), row.chat)
+            format!(
+                "{}{unread}{checking}\n    {}\n    {}",
+                name_of(row),
+                plain(&row.preview).replace('\n', " "),
+                row.chat
+            )
         })
         .collect();
     let words = if lines.is_empty() { "No chats yet: `comptoir contact add …`".to_owned() } else { lines.join("\n") };
@@ -300,7 +306,10 @@ fn sent(out: &Out, uid: &comptoir_content::Uid, there: bool) -> Result<(), Failu
         out.say(&json!({ "uid": uid.to_string(), "sent": true }), "Sent.");
         Ok(())
     } else {
-        Err(Failure::again("relay.unreachable", "Kept, not sent yet: the relay was not reached. `comptoir sync` sends it."))
+        Err(Failure::again(
+            "relay.unreachable",
+            "Kept, not sent yet: the relay was not reached. `comptoir sync` sends it.",
+        ))
     }
 }
 
@@ -392,7 +401,8 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
                 if let Some(error) = typed["last_error"].as_str() {
                     // Refused before anything was charged, and the page is still open for another card.
                     let code = if error == "card_declined" { "card.declined" } else { "submit.bank_failed" };
-                    let words = "The card was refused. You have not been charged; the same bill can be paid with another card.";
+                    let words =
+                        "The card was refused. You have not been charged; the same bill can be paid with another card.";
                     return Err(Failure::failed(code, words));
                 }
             }
@@ -439,11 +449,7 @@ pub(crate) async fn verify(out: &Out, home: &Home, chat: &str, confirm: bool) ->
     }
     let groups: Vec<&str> = number.split(' ').collect();
     let lines: Vec<String> = groups.chunks(4).map(|line| format!("  {}", line.join(" "))).collect();
-    let said = if confirm {
-        "Remembered as verified."
-    } else {
-        "The same on both sides? Then `--confirm`."
-    };
+    let said = if confirm { "Remembered as verified." } else { "The same on both sides? Then `--confirm`." };
     out.say(
         &json!({ "account": row.peer.account.to_string(), "safety_number": number, "verified": confirm || row.peer.verified }),
         format!("{}\n{}\n{said}", name_of(&row), lines.join("\n")),

@@ -24,7 +24,11 @@ pub(crate) fn list(out: &Out, home: &Home) -> Result<(), Failure> {
     let words: Vec<String> = rows
         .iter()
         .map(|row| {
-            let refunded = if row.refunded.minor() > 0 { format!(", {} refunded", row.refunded.to_plain()) } else { String::new() };
+            let refunded = if row.refunded.minor() > 0 {
+                format!(", {} refunded", row.refunded.to_plain())
+            } else {
+                String::new()
+            };
             let test = if row.live { "" } else { " · TEST" };
             format!("{}  {}{refunded}{test}\n    {}", row.amount.to_plain(), plain(&row.merchant_name), row.order)
         })
@@ -53,7 +57,8 @@ pub(crate) fn export(
         let whole = ReceiptFile::from_file(&file).map_err(|error| Failure::failed("receipt.unreadable", error))?;
         file = whole.disclosing(&[Part::Lines, Part::Evidence, Part::Terms]).to_file();
     }
-    std::fs::write(path, &file).map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))?;
+    std::fs::write(path, &file)
+        .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))?;
     out.say(
         &json!({ "order": order.to_string(), "file": path, "bytes": file.len() }),
         format!("Wrote {} ({} bytes). Anybody can check it: comptoir receipt verify {0}", path.display(), file.len()),
@@ -62,11 +67,10 @@ pub(crate) fn export(
 }
 
 pub(crate) fn verify(out: &Out, path: &Path, merchant: Option<&str>) -> Result<(), Failure> {
-    let wanted = merchant
-        .map(str::parse::<AccountId>)
-        .transpose()
-        .map_err(|error| Failure::usage("receipt.merchant", error))?;
-    let unreadable = |why: &dyn std::fmt::Display| Failure::usage("receipt.unreadable", format!("{}: {why}", path.display()));
+    let wanted =
+        merchant.map(str::parse::<AccountId>).transpose().map_err(|error| Failure::usage("receipt.merchant", error))?;
+    let unreadable =
+        |why: &dyn std::fmt::Display| Failure::usage("receipt.unreadable", format!("{}: {why}", path.display()));
     let bytes = std::fs::read(path).map_err(|error| unreadable(&error))?;
     let refused = |why: &dyn std::fmt::Display| {
         Failure::failed("receipt.unverified", format!("REFUSED: {}: {why}", path.display()))

@@ -160,7 +160,11 @@ async fn orders(out: &Out, shop: &Path) -> Result<(), Failure> {
     let words: Vec<String> = rows
         .iter()
         .map(|row| {
-            let refunded = if row.refunded_minor > 0 { format!(", {} minor units refunded", row.refunded_minor) } else { String::new() };
+            let refunded = if row.refunded_minor > 0 {
+                format!(", {} minor units refunded", row.refunded_minor)
+            } else {
+                String::new()
+            };
             let look = if row.quarantined { " · LOOK AT THIS: the provider's answer does not match" } else { "" };
             format!("{}  {}  {}{refunded}{look}\n    {}", row.amount, plain(&row.title), row.state, row.order)
         })
@@ -179,7 +183,12 @@ async fn ledger(out: &Out, shop: &Path) -> Result<(), Failure> {
         holds("balanced")
     );
     for book in books["books"].as_array().into_iter().flatten() {
-        words = format!("{words}\n  {:10} {:>12} {}", book[0].as_str().unwrap_or(""), book[2], book[1].as_str().unwrap_or(""));
+        words = format!(
+            "{words}\n  {:10} {:>12} {}",
+            book[0].as_str().unwrap_or(""),
+            book[2],
+            book[1].as_str().unwrap_or("")
+        );
     }
     out.say(&books, words);
     if books["chain_holds"] == true && books["balanced"] == true {

@@ -108,15 +108,25 @@ fn a_bad_catalogue_or_config_names_the_field() {
     let owner = dir.path().join("owner.key");
     let init = || {
         let mut command = comptoir();
-        command.args(["--json", "gateway", "init", "--name", "Shop", "--relay", "ws://127.0.0.1:9", "--shop"]).arg(&shop);
+        command
+            .args(["--json", "gateway", "init", "--name", "Shop", "--relay", "ws://127.0.0.1:9", "--shop"])
+            .arg(&shop);
         command.arg("--owner-key").arg(&owner).args(["--sandbox-url", "http://127.0.0.1:9", "--sandbox-secret-file"]);
         run(command.arg(&secret))
     };
     std::fs::create_dir_all(&shop).unwrap();
     let cases = [
-        ("catalogue.toml", "greeting = 'Hi'\ncurrency = 'EUR'\n[[product]]\nid='a'\ntitle='A'\nprice_minor=0\n", "price_minor"),
+        (
+            "catalogue.toml",
+            "greeting = 'Hi'\ncurrency = 'EUR'\n[[product]]\nid='a'\ntitle='A'\nprice_minor=0\n",
+            "price_minor",
+        ),
         ("catalogue.toml", "greeting = 'Hi'\ncurrency = 'EUR'\ncolour = 'red'\n", "colour"),
-        ("gateway.toml", "operator_listen = '0.0.0.0:1'\n[providers.sandbox]\nurl='http://127.0.0.1:9'\naccount='a'\nsecret_key_file='sandbox.key'\n", "operator_listen"),
+        (
+            "gateway.toml",
+            "operator_listen = '0.0.0.0:1'\n[providers.sandbox]\nurl='http://127.0.0.1:9'\naccount='a'\nsecret_key_file='sandbox.key'\n",
+            "operator_listen",
+        ),
         ("gateway.toml", "[providers]\n", "providers"),
         ("gateway.toml", "listen = 'nowhere'\n", "listen"),
     ];
@@ -145,7 +155,10 @@ async fn a_person_in_a_terminal_buys_breakfast() {
     let code = run(comptoir().args(["qr", "show", &bakery.link, "--png"]).arg(&picture));
     assert_eq!(code.code, Some(0), "{}", code.err);
     let scanned = person(&alice, &["qr", "scan", picture.to_str().unwrap()]).json();
-    assert_eq!((&scanned["codes"][0]["kind"], &scanned["codes"][0]["text"]), (&"comptoir".into(), &bakery.link.as_str().into()));
+    assert_eq!(
+        (&scanned["codes"][0]["kind"], &scanned["codes"][0]["text"]),
+        (&"comptoir".into(), &bakery.link.as_str().into())
+    );
     assert_eq!(person(&alice, &["contact", "add", "--image", picture.to_str().unwrap()]).code, Some(0));
     assert_eq!(person(&alice, &["send", "acc_", "Bonjour"]).code, Some(0));
     let refused = person(&alice, &["send", "acc_", "my card is 4242 4242 4242 4242"]);

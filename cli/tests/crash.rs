@@ -97,7 +97,10 @@ async fn a_phone_killed_at_any_commit_of_a_payment_pays_once() {
     }
     assert!(killed >= 8, "only {killed} commits were found to be killed at");
     let books = bakery.books(&town).await;
-    assert_eq!((&books["postings"], &books["balanced"], &books["chain_holds"]), (&paid.into(), &true.into(), &true.into()));
+    assert_eq!(
+        (&books["postings"], &books["balanced"], &books["chain_holds"]),
+        (&paid.into(), &true.into(), &true.into())
+    );
     stop(till);
 }
 

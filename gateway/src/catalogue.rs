@@ -55,8 +55,7 @@ impl Catalogue {
     /// # Errors
     /// [`ConfigError`] names the field, such as `product[2].price_minor`.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         let file: File = toml::from_str(&text)
             .map_err(|error| ConfigError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
         Self::check(file).map_err(|(field, why)| ConfigError::Field { path: path.to_owned(), field, why })
@@ -86,7 +85,8 @@ impl Catalogue {
                 .map_err(|refused| (at("title"), refused.to_string()))?;
             limits::check_text("description", &row.description, limits::INVOICE_DESCRIPTION_CHARS_MAX, true)
                 .map_err(|refused| (at("description"), refused.to_string()))?;
-            let price = Amount::new(row.price_minor, currency).map_err(|error| (at("price_minor"), error.to_string()))?;
+            let price =
+                Amount::new(row.price_minor, currency).map_err(|error| (at("price_minor"), error.to_string()))?;
             if price.minor() <= 0 {
                 return Err((at("price_minor"), "more than nothing, in minor units".to_owned()));
             }
@@ -116,8 +116,14 @@ mod tests {
         assert_eq!(field(&format!("greeting = 'Hi'\ncurrency = 'EURO'\n{product}")), "currency");
         assert_eq!(field(head), "product");
         assert_eq!(field(&format!("{head}{product}{product}")), "product[2].id");
-        assert_eq!(field(&format!("{head}[[product]]\nid = 'a'\ntitle = 'A'\nprice_minor = 0\n")), "product[1].price_minor");
+        assert_eq!(
+            field(&format!("{head}[[product]]\nid = 'a'\ntitle = 'A'\nprice_minor = 0\n")),
+            "product[1].price_minor"
+        );
         let long = "x".repeat(21);
-        assert_eq!(field(&format!("{head}[[product]]\nid = 'a'\ntitle = '{long}'\nprice_minor = 1\n")), "product[1].title");
+        assert_eq!(
+            field(&format!("{head}[[product]]\nid = 'a'\ntitle = '{long}'\nprice_minor = 1\n")),
+            "product[1].title"
+        );
     }
 }

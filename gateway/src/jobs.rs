@@ -146,7 +146,12 @@ async fn give_back(desk: &Desk<'_>, refund: &RefundRow, attempt: &AttemptRow) ->
         (Some(provider), Some(charge)) => {
             let reference = refund.id.to_string();
             let key = format!("{reference}.refund");
-            let ask = RefundOf { provider_payment: charge, amount: refund.amount, reference: &reference, idempotency_key: &key };
+            let ask = RefundOf {
+                provider_payment: charge,
+                amount: refund.amount,
+                reference: &reference,
+                idempotency_key: &key,
+            };
             let fresh = desk.client.turn(move |tx| Ok(tx.now)).await?.since_ms(refund.created_at) < RESEND_MS;
             let request = if fresh { provider.refund(&ask) } else { provider.find_refund(charge) };
             match send(desk, &request).await {

@@ -200,10 +200,10 @@ async fn ledger(State(office): State<Office>, headers: HeaderMap) -> Response {
         let mut books: std::collections::BTreeMap<(String, String), i64> = std::collections::BTreeMap::new();
         while let Some(row) = rows.next()? {
             let (seq, posting): (i64, String) = (row.get("seq")?, row.get("posting")?);
-            let (book, minor, currency): (String, i64, String) = (row.get("book")?, row.get("minor")?, row.get("currency")?);
+            let (book, minor, currency): (String, i64, String) =
+                (row.get("book")?, row.get("minor")?, row.get("currency")?);
             let hash: [u8; 32] = row.get("hash")?;
-            let expected =
-                chain_hash(&previous, seq, &posting, Timestamp(row.get("at_ms")?), &book, minor, &currency);
+            let expected = chain_hash(&previous, seq, &posting, Timestamp(row.get("at_ms")?), &book, minor, &currency);
             chain_holds &= row.get::<_, [u8; 32]>("previous")? == previous && expected.0 == hash;
             previous = hash;
             postings += i64::from(row.get::<_, i64>("leg")? == 0);
@@ -251,9 +251,7 @@ async fn refund(State(office): State<Office>, headers: HeaderMap, Json(ask): Jso
         .await;
     office.shared.bell.notify_one();
     match asked {
-        Ok((id, amount)) => {
-            Json(RefundAnswer { refund: id.to_string(), amount: amount.to_plain() }).into_response()
-        }
+        Ok((id, amount)) => Json(RefundAnswer { refund: id.to_string(), amount: amount.to_plain() }).into_response(),
         Err(error) => failed(&error),
     }
 }
@@ -262,11 +260,7 @@ async fn refund(State(office): State<Office>, headers: HeaderMap, Json(ask): Jso
 ///
 /// # Errors
 /// A sentence that says what to do, such as starting the till.
-pub async fn call(
-    dir: &Path,
-    path: &str,
-    body: Option<serde_json::Value>,
-) -> Result<(u16, serde_json::Value), String> {
+pub async fn call(dir: &Path, path: &str, body: Option<serde_json::Value>) -> Result<(u16, serde_json::Value), String> {
     let read = |name: &str| fs::read_to_string(dir.join(name));
     let (Ok(address), Ok(token)) = (read(ADDRESS), read(TOKEN)) else {
         return Err(format!("no till is running in {}; start it with `gateway run`", dir.display()));

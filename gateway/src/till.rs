@@ -1,6 +1,6 @@
 //! The till: the key that signs invoices, answers, receipts and refunds, and the rows it works on.
 
-use comptoir_client::headless::{Extension, Tx, TurnError};
+use comptoir_client::headless::{Extension, TurnError, Tx};
 use comptoir_content::{
     AccountId, Amount, AnswerBody, Body, ConversationId, Currency, Hash, Invoice, OrderId, OrderPlaced, PaymentAnswer,
     PaymentId, Profile, PublicKey, Signed, SigningKey, Timestamp,
@@ -164,7 +164,8 @@ impl Raw {
 
 /// The attempts that `filter` (an SQL condition with one parameter) selects.
 fn select(db: &rusqlite::Connection, filter: &str, value: &dyn rusqlite::ToSql) -> Result<Vec<AttemptRow>, TurnError> {
-    let mut select = db.prepare_cached(&format!("SELECT * FROM attempt WHERE {filter} ORDER BY created_at, attempt"))?;
+    let mut select =
+        db.prepare_cached(&format!("SELECT * FROM attempt WHERE {filter} ORDER BY created_at, attempt"))?;
     let rows: Vec<Raw> = select.query_map([value], raw)?.collect::<Result<_, _>>()?;
     rows.into_iter().map(Raw::load).collect()
 }
@@ -181,11 +182,7 @@ pub(crate) fn attempts_due(db: &rusqlite::Connection, now: Timestamp) -> Result<
     select(db, "wake_at <= ?1", &now.0)
 }
 
-pub(crate) fn attempt(
-    db: &rusqlite::Connection,
-    payment: PaymentId,
-    number: u32,
-) -> Result<AttemptRow, TurnError> {
+pub(crate) fn attempt(db: &rusqlite::Connection, payment: PaymentId, number: u32) -> Result<AttemptRow, TurnError> {
     let mut select = db.prepare_cached("SELECT * FROM attempt WHERE payment = ?1 AND attempt = ?2")?;
     let found = select.query_row(params![payment.0, number], raw).optional()?;
     found.ok_or(TurnError::NotFound { what: "attempt" })?.load()

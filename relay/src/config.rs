@@ -132,30 +132,12 @@ pub struct Quotas {
 impl Default for Quotas {
     fn default() -> Self {
         Self {
-            connections: Rate {
-                burst: 60,
-                refill_ms: 1_000,
-            },
-            accounts: Rate {
-                burst: 20,
-                refill_ms: 600_000,
-            },
-            log_reads: Rate {
-                burst: 120,
-                refill_ms: 500,
-            },
-            envelopes: Rate {
-                burst: 1_000,
-                refill_ms: 50,
-            },
-            claims: Rate {
-                burst: 6,
-                refill_ms: 600_000,
-            },
-            changes: Rate {
-                burst: 60,
-                refill_ms: 5_000,
-            },
+            connections: Rate { burst: 60, refill_ms: 1_000 },
+            accounts: Rate { burst: 20, refill_ms: 600_000 },
+            log_reads: Rate { burst: 120, refill_ms: 500 },
+            envelopes: Rate { burst: 1_000, refill_ms: 50 },
+            claims: Rate { burst: 6, refill_ms: 600_000 },
+            changes: Rate { burst: 60, refill_ms: 5_000 },
         }
     }
 }
@@ -195,10 +177,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the field.
     pub fn read(path: &Path, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
         Self::parse(&text, environment)
     }
 
@@ -207,9 +186,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the field.
     pub fn parse(text: &str, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let mut environment = environment
-            .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
-            .peekable();
+        let mut environment = environment.filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX)).peekable();
         let config: Self = if environment.peek().is_none() {
             toml::from_str(text)? // keeps line numbers in its errors
         } else {
@@ -228,61 +205,29 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Field`].
     pub fn check(&self) -> Result<(), ConfigError> {
-        let refuse = |field, why: &str| {
-            Err(ConfigError::Field {
-                field,
-                why: why.to_owned(),
-            })
-        };
+        let refuse = |field, why: &str| Err(ConfigError::Field { field, why: why.to_owned() });
         let limits = &self.limits;
         if self.tls.is_none() && !self.behind_proxy && !self.listen.ip().is_loopback() {
-            return refuse(
-                "listen",
-                "not loopback: set [tls], or behind_proxy = true when a proxy speaks TLS",
-            );
+            return refuse("listen", "not loopback: set [tls], or behind_proxy = true when a proxy speaks TLS");
         }
-        if self
-            .names
-            .iter()
-            .any(|name| name.len() > limits::ADDRESS_BYTES_MAX || !name.contains(':'))
-        {
+        if self.names.iter().any(|name| name.len() > limits::ADDRESS_BYTES_MAX || !name.contains(':')) {
             return refuse("names", "each is host:port, as devices dial it");
         }
         for (field, value, max) in [
-            (
-                "limits.envelope_bytes_max",
-                limits.envelope_bytes_max as u64,
-                limits::ENVELOPE_BYTES_MAX as u64,
-            ),
+            ("limits.envelope_bytes_max", limits.envelope_bytes_max as u64, limits::ENVELOPE_BYTES_MAX as u64),
             (
                 "limits.envelopes_per_frame_max",
                 limits.envelopes_per_frame_max as u64,
                 limits::ENVELOPES_PER_FRAME_MAX as u64,
             ),
-            (
-                "limits.key_packages_max",
-                limits.key_packages_max.into(),
-                limits::KEY_PACKAGES_MAX as u64,
-            ),
+            ("limits.key_packages_max", limits.key_packages_max.into(), limits::KEY_PACKAGES_MAX as u64),
             ("limits.sockets_max", limits.sockets_max.into(), 10_000_000),
             ("limits.guests_max", limits.guests_max.into(), limits.sockets_max.into()),
-            (
-                "limits.devices_per_account_max",
-                limits.devices_per_account_max.into(),
-                10_000,
-            ),
+            ("limits.devices_per_account_max", limits.devices_per_account_max.into(), 10_000),
             ("limits.mailbox_messages_max", limits.mailbox_messages_max, 100_000_000),
-            (
-                "limits.mailbox_bytes_max",
-                limits.mailbox_bytes_max,
-                i64::MAX.cast_unsigned() / 2,
-            ),
+            ("limits.mailbox_bytes_max", limits.mailbox_bytes_max, i64::MAX.cast_unsigned() / 2),
             ("limits.keep_days", limits.keep_days.into(), 3_650),
-            (
-                "limits.in_flight_bytes_max",
-                limits.in_flight_bytes_max as u64,
-                64 * 1024 * 1024,
-            ),
+            ("limits.in_flight_bytes_max", limits.in_flight_bytes_max as u64, 64 * 1024 * 1024),
             ("limits.handshake_ms", limits.handshake_ms, 600_000),
             ("limits.authenticate_ms", limits.authenticate_ms, 600_000),
             ("limits.ping_ms", limits.ping_ms, limits.idle_ms),
@@ -290,10 +235,7 @@ impl Config {
             ("limits.write_ms", limits.write_ms, 600_000),
         ] {
             if !(1..=max).contains(&value) {
-                return Err(ConfigError::Field {
-                    field,
-                    why: format!("{value} is not within 1..={max}"),
-                });
+                return Err(ConfigError::Field { field, why: format!("{value} is not within 1..={max}") });
             }
         }
         Ok(())
@@ -316,25 +258,18 @@ fn operator_listen() -> SocketAddr {
 
 /// `COMPTOIR_RELAY_LIMITS__SOCKETS_MAX=5` sets `limits.sockets_max`. A value that is not TOML is text.
 fn override_field(table: &mut toml::Table, variable: &str, value: &str) -> Result<(), ConfigError> {
-    let wrong = || ConfigError::Variable {
-        variable: variable.to_owned(),
-    };
+    let wrong = || ConfigError::Variable { variable: variable.to_owned() };
     let path = variable.trim_start_matches(ENVIRONMENT_PREFIX).to_ascii_lowercase();
     let mut tables: Vec<&str> = path.split("__").collect();
     let field = tables.pop().filter(|field| !field.is_empty()).ok_or_else(wrong)?;
     let mut table = table;
     for name in tables {
-        let inner = table
-            .entry(name)
-            .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let inner = table.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
         table = inner.as_table_mut().ok_or_else(wrong)?;
     }
     let parsed = toml::from_str::<toml::Table>(&format!("value = {value}")).ok();
     let parsed = parsed.and_then(|mut parsed| parsed.remove("value"));
-    table.insert(
-        field.to_owned(),
-        parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())),
-    );
+    table.insert(field.to_owned(), parsed.unwrap_or_else(|| toml::Value::String(value.to_owned())));
     Ok(())
 }
 
@@ -345,9 +280,7 @@ mod tests {
     const SMALLEST: &str = "listen = '127.0.0.1:8080'\ndata_dir = '/var/lib/relay'\n";
 
     fn check(text: &str, environment: &[(&str, &str)], expected: Result<(), &str>) {
-        let environment = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         match (Config::parse(&format!("{SMALLEST}{text}"), environment), expected) {
             (Ok(_), Ok(())) => {}
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
@@ -387,15 +320,9 @@ mod tests {
     #[test]
     fn variables_override_and_are_checked_too() {
         let variables = [("COMPTOIR_RELAY_LIMITS__SOCKETS_MAX", "7000"), ("PATH", "x")];
-        let pairs = variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         assert_eq!(Config::parse(SMALLEST, pairs).unwrap().limits.sockets_max, 7_000);
         check("", &[("COMPTOIR_RELAY_LIMITS__SOCKET_MAX", "5")], Err("socket_max"));
-        check(
-            "",
-            &[("COMPTOIR_RELAY_LISTEN__PORT", "5")],
-            Err("COMPTOIR_RELAY_LISTEN__PORT"),
-        );
+        check("", &[("COMPTOIR_RELAY_LISTEN__PORT", "5")], Err("COMPTOIR_RELAY_LISTEN__PORT"));
     }
 }

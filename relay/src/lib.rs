@@ -56,9 +56,6 @@ fn random<const N: usize>() -> Result<[u8; N], StoreError> {
 
     let mut bytes = [0; N];
     let filled = SystemRandom::new().fill(&mut bytes);
-    filled.map_err(|error| StoreError::Failed {
-        doing: "drawing random bytes",
-        source: error.to_string().into(),
-    })?;
+    filled.map_err(|error| StoreError::Failed { doing: "drawing random bytes", source: error.to_string().into() })?;
     Ok(bytes)
 }

@@ -18,19 +18,13 @@ pub(crate) enum Forged {
 /// The account that a genesis record makes.
 pub(crate) fn account_of(genesis: &[u8]) -> AccountId {
     let mut account = AccountId([0; AccountId::LEN]);
-    account
-        .0
-        .copy_from_slice(&digest(&SHA256, genesis).as_ref()[..AccountId::LEN]);
+    account.0.copy_from_slice(&digest(&SHA256, genesis).as_ref()[..AccountId::LEN]);
     account
 }
 
 /// Checks a whole new log from its first key on.
 pub(crate) fn verify_new(new: &NewAccount) -> Result<AccountId, Forged> {
-    let mut head = LogHead {
-        len: 0,
-        log_key: new.log_key,
-        recovery_hash: new.recovery_hash,
-    };
+    let mut head = LogHead { len: 0, log_key: new.log_key, recovery_hash: new.recovery_hash };
     for signed in &new.entries {
         verify_next(&head, signed)?;
         head.log_key = signed.next_key.unwrap_or(head.log_key);
@@ -58,9 +52,7 @@ pub(crate) fn is_device(
     address: &str,
     signature: &[u8; 64],
 ) -> bool {
-    UnparsedPublicKey::new(&ED25519, device_key)
-        .verify(&auth_input(nonce, device, address), signature)
-        .is_ok()
+    UnparsedPublicKey::new(&ED25519, device_key).verify(&auth_input(nonce, device, address), signature).is_ok()
 }
 
 #[cfg(test)]
@@ -79,11 +71,7 @@ mod tests {
     fn entry(by: &Ed25519KeyPair, text: &[u8], next: Option<&Ed25519KeyPair>) -> SignedEntry {
         SignedEntry {
             entry: text.to_vec(),
-            signature: by
-                .sign(&signature_input(LOG_CONTEXT, text))
-                .as_ref()
-                .try_into()
-                .unwrap(),
+            signature: by.sign(&signature_input(LOG_CONTEXT, text)).as_ref().try_into().unwrap(),
             signer: public(by),
             next_key: next.map(public),
         }
@@ -106,22 +94,13 @@ mod tests {
     fn a_log_is_written_by_its_key_and_handed_over_by_it() {
         check(vec![], Ok(()));
         check(vec![entry(&key(1), b"a", None), entry(&key(1), b"b", None)], Ok(()));
-        check(
-            vec![entry(&key(1), b"a", Some(&key(2))), entry(&key(2), b"b", None)],
-            Ok(()),
-        );
-        check(
-            vec![entry(&key(1), b"a", Some(&key(2))), entry(&key(1), b"b", None)],
-            Err(Forged::Signer),
-        );
+        check(vec![entry(&key(1), b"a", Some(&key(2))), entry(&key(2), b"b", None)], Ok(()));
+        check(vec![entry(&key(1), b"a", Some(&key(2))), entry(&key(1), b"b", None)], Err(Forged::Signer));
     }
 
     #[test]
     fn the_recovery_key_may_always_write() {
-        check(
-            vec![entry(&key(9), b"a", Some(&key(2))), entry(&key(2), b"b", None)],
-            Ok(()),
-        );
+        check(vec![entry(&key(9), b"a", Some(&key(2))), entry(&key(2), b"b", None)], Ok(()));
         check(vec![entry(&key(8), b"a", Some(&key(2)))], Err(Forged::Signer));
     }
 
@@ -132,11 +111,7 @@ mod tests {
         check(vec![forged], Err(Forged::Signature));
         // A signature for another purpose is none for the log.
         let mut other = entry(&key(1), b"a", None);
-        other.signature = key(1)
-            .sign(&signature_input("comptoir/other/v1", b"a"))
-            .as_ref()
-            .try_into()
-            .unwrap();
+        other.signature = key(1).sign(&signature_input("comptoir/other/v1", b"a")).as_ref().try_into().unwrap();
         check(vec![other], Err(Forged::Signature));
     }
 }

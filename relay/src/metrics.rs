@@ -86,31 +86,15 @@ impl Metrics {
         let mut text = String::with_capacity(4096);
         for (name, help, value) in [
             ("connections_total", "Connections accepted.", self.connections.read()),
-            (
-                "turned_away_total",
-                "Connections refused because of a limit or a quota.",
-                self.turned_away.read(),
-            ),
+            ("turned_away_total", "Connections refused because of a limit or a quota.", self.turned_away.read()),
             ("frames_in_total", "Frames received.", self.frames_in.read()),
             ("bytes_in_total", "Bytes of frames received.", self.bytes_in.read()),
             ("frames_out_total", "Frames sent.", self.frames_out.read()),
             ("bytes_out_total", "Bytes of frames sent.", self.bytes_out.read()),
-            (
-                "delivered_total",
-                "Envelopes sent to their devices, repeats included.",
-                self.delivered.read(),
-            ),
-            (
-                "expired_total",
-                "Envelopes forgotten before they were acknowledged.",
-                self.expired.read(),
-            ),
+            ("delivered_total", "Envelopes sent to their devices, repeats included.", self.delivered.read()),
+            ("expired_total", "Envelopes forgotten before they were acknowledged.", self.expired.read()),
             ("store_batches_total", "Transactions of the store.", health.batches),
-            (
-                "store_operations_total",
-                "Operations in these transactions.",
-                health.operations,
-            ),
+            ("store_operations_total", "Operations in these transactions.", health.operations),
         ] {
             one(&mut text, name, help, "counter", value);
         }
@@ -126,39 +110,11 @@ impl Metrics {
         ] {
             one(&mut text, name, help, "gauge", value);
         }
-        labelled(
-            &mut text,
-            "deposits_total",
-            "Answers to deposits.",
-            "status",
-            &DEPOSITS,
-            &self.deposits,
-        );
-        labelled(
-            &mut text,
-            "orders_total",
-            "Answers to group changes.",
-            "status",
-            &ORDERS,
-            &self.orders,
-        );
-        labelled(
-            &mut text,
-            "refusals_total",
-            "Questions that were not served.",
-            "code",
-            &REFUSALS,
-            &self.refusals,
-        );
+        labelled(&mut text, "deposits_total", "Answers to deposits.", "status", &DEPOSITS, &self.deposits);
+        labelled(&mut text, "orders_total", "Answers to group changes.", "status", &ORDERS, &self.orders);
+        labelled(&mut text, "refusals_total", "Questions that were not served.", "code", &REFUSALS, &self.refusals);
         let closes = Close::ALL.map(|close| (close, close.reason()));
-        labelled(
-            &mut text,
-            "closed_total",
-            "Connections that the relay ended.",
-            "reason",
-            &closes,
-            &self.closed,
-        );
+        labelled(&mut text, "closed_total", "Connections that the relay ended.", "reason", &closes, &self.closed);
         text
     }
 }
@@ -171,11 +127,7 @@ fn count<T: PartialEq>(known: &[(T, &str)], counters: &[Counter], value: T) {
 
 fn head(text: &mut String, name: &str, help: &str, kind: &str) {
     // Writing to a String cannot fail.
-    writeln!(
-        text,
-        "# HELP comptoir_relay_{name} {help}\n# TYPE comptoir_relay_{name} {kind}"
-    )
-    .ok();
+    writeln!(text, "# HELP comptoir_relay_{name} {help}\n# TYPE comptoir_relay_{name} {kind}").ok();
 }
 
 fn one(text: &mut String, name: &str, help: &str, kind: &str, value: u64) {

@@ -66,10 +66,7 @@ mod tests {
         headers.append("x-forwarded-for", "198.51.100.7, 192.0.2.1".parse().unwrap());
         assert_eq!(Network::forwarded(&headers), Network::of("192.0.2.1".parse().unwrap()));
         headers.append("x-forwarded-for", "203.0.113.9".parse().unwrap());
-        assert_eq!(
-            Network::forwarded(&headers),
-            Network::of("203.0.113.9".parse().unwrap())
-        );
+        assert_eq!(Network::forwarded(&headers), Network::of("203.0.113.9".parse().unwrap()));
         assert_eq!(Network::forwarded(&HeaderMap::new()), None);
     }
 }

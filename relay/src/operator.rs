@@ -43,9 +43,7 @@ async fn ready<S: RelayStore>(State(shared): State<Arc<Shared<S>>>) -> Response 
 async fn metrics<S: RelayStore>(State(shared): State<Arc<Shared<S>>>) -> Response {
     // Without its store the relay still counts; the store's own numbers are 0 then.
     let health = ask(&shared).await.unwrap_or_default();
-    let text = shared
-        .metrics
-        .text(&health, shared.open_connections(), shared.hub.attached() as u64);
+    let text = shared.metrics.text(&health, shared.open_connections(), shared.hub.attached() as u64);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

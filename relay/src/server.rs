@@ -44,11 +44,7 @@ pub enum StartError {
     #[error("opening the store")]
     Store(#[from] StoreError),
     #[error("{field}: {address} cannot be bound")]
-    Bind {
-        field: &'static str,
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Bind { field: &'static str, address: SocketAddr, source: std::io::Error },
 }
 
 /// The blind mailbox server.
@@ -128,13 +124,7 @@ async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         tokio::spawn(sweep_often(Arc::clone(&shared)).instrument(span)),
     ];
     tracing::info!(encrypted, version = env!("CARGO_PKG_VERSION"), "the relay is open");
-    Ok(Running {
-        address,
-        operator_address,
-        shared,
-        stop,
-        tasks,
-    })
+    Ok(Running { address, operator_address, shared, stop, tasks })
 }
 
 impl Running {
@@ -252,11 +242,7 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
 
 fn bind(field: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let bind = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(cfg!(unix))?;
         socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         socket.bind(address)?;

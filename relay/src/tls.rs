@@ -19,18 +19,12 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, StartError> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(certificates, key))
-        .map_err(|error| StartError::Tls {
-            field: "tls.certificate",
-            why: error.to_string(),
-        })?;
+        .map_err(|error| StartError::Tls { field: "tls.certificate", why: error.to_string() })?;
     // WebSocket over HTTP/1.1 and nothing else.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 fn unreadable(field: &'static str, path: &Path, error: &pem::Error) -> StartError {
-    StartError::Tls {
-        field,
-        why: format!("{}: {error}", path.display()),
-    }
+    StartError::Tls { field, why: format!("{}: {error}", path.display()) }
 }

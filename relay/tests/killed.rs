@@ -1,11 +1,7 @@
 //! A relay in a process of its own, killed without warning. A binary of its own: a process that starts others while it
 //! holds databases open would hand their locks on for a moment.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "in a test, what is not expected is a failure"
-)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
 
 use std::process::Stdio;
 
@@ -82,9 +78,6 @@ async fn a_killed_relay_keeps_what_it_accepted() {
     at_alice.sign_in(&alice, 1).await;
     let again = statuses(at_alice.ask(deposit(&bob, 1..=40)).await);
     let (known, new) = again.split_at(usize::try_from(seq).unwrap());
-    assert!(
-        known.iter().all(|status| *status == DepositStatus::Duplicate),
-        "{again:?}"
-    );
+    assert!(known.iter().all(|status| *status == DepositStatus::Duplicate), "{again:?}");
     assert!(new.iter().all(|status| *status == DepositStatus::Accepted), "{again:?}");
 }

@@ -1,10 +1,6 @@
 //! What a relay writes to its log names nobody. A binary of its own, because it listens to every thread's log.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "in a test, what is not expected is a failure"
-)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -81,24 +77,12 @@ async fn the_log_names_nobody() {
     at_bob.deliveries(2).await;
     at_bob.ack(2).await;
     // Everything that is refused, and everything that goes wrong.
-    let forged = Request::AppendLog {
-        account: alice.account(),
-        expected_len: 1,
-        entry: signed_entry(&bob.log_key, b"forged"),
-    };
+    let forged =
+        Request::AppendLog { account: alice.account(), expected_len: 1, entry: signed_entry(&bob.log_key, b"forged") };
     assert_eq!(at_alice.refused(forged).await.code, ErrorCode::Forbidden);
-    at_alice
-        .refused(Request::AddDevice {
-            device: bob.device,
-            device_key: public(&bob.device_key),
-        })
-        .await;
+    at_alice.refused(Request::AddDevice { device: bob.device, device_key: public(&bob.device_key) }).await;
     at_alice.refused(Request::RemoveDevice { device: bob.device }).await;
-    at_alice
-        .ask(Request::ClaimKeyPackages {
-            devices: vec![bob.device],
-        })
-        .await;
+    at_alice.ask(Request::ClaimKeyPackages { devices: vec![bob.device] }).await;
     let opening = Request::OpenGeneration {
         conversation: envelope(&bob, 1).conversation,
         generation: 0,
@@ -121,18 +105,11 @@ async fn the_log_names_nobody() {
     world.stop().await;
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("the relay is open") && log.contains("the relay is closed"),
-        "{log}"
-    );
+    assert!(log.contains("the relay is open") && log.contains("the relay is closed"), "{log}");
     assert!(log.contains("refused"), "{log}");
     assert!(log.contains("run="), "{log}");
     let ConversationId(conversation) = envelope(&bob, 1).conversation;
-    let mut ids: Vec<Vec<u8>> = vec![
-        conversation.to_vec(),
-        support::uid(1).0.to_vec(),
-        support::uid(3).0.to_vec(),
-    ];
+    let mut ids: Vec<Vec<u8>> = vec![conversation.to_vec(), support::uid(1).0.to_vec(), support::uid(3).0.to_vec()];
     for person in [&alice, &bob] {
         ids.push(person.device.0.to_vec());
         ids.push(person.account().0.to_vec());

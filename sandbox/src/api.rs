@@ -36,16 +36,11 @@ pub(crate) fn routes(shop: &Shop) -> Router<Shop> {
 }
 
 async fn only_with_the_secret_key(State(shop): State<Shop>, request: Request, next: Next) -> Response {
-    let shown = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = shown
-        .and_then(|value| value.split_once(' '))
-        .and_then(|(scheme, token)| {
-            let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-            is_bearer.then_some(token.trim())
-        });
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = shown.and_then(|value| value.split_once(' ')).and_then(|(scheme, token)| {
+        let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+        is_bearer.then_some(token.trim())
+    });
     match token {
         Some(token) if secrets::same(token, &shop.secret_key) => next.run(request).await,
         _ => Refused::Unauthorized.into_response(),
@@ -95,9 +90,7 @@ async fn look_up_payment(State(shop): State<Shop>, Path(id): Path<String>) -> Re
 async fn list_payments(State(shop): State<Shop>, asked: Asked) -> Result<Json<Value>, Refused> {
     let now_ms = shop.clock.now_ms();
     let reference = asked_for(asked, "reference")?;
-    let payments = shop
-        .store
-        .with(move |world| world.look_up_reference(&reference, now_ms));
+    let payments = shop.store.with(move |world| world.look_up_reference(&reference, now_ms));
     Ok(Json(json!({ "payments": payments.await? })))
 }
 
@@ -118,9 +111,7 @@ async fn create_refund(State(shop): State<Shop>, headers: HeaderMap, body: Body)
     fields.end()?;
     let fresh = secrets::fresh()?;
     let request = request_fingerprint("refund", &order)?;
-    let answer = shop
-        .store
-        .with(move |world| world.once(key, request, |world| world.refund(order, &fresh, now_ms)));
+    let answer = shop.store.with(move |world| world.once(key, request, |world| world.refund(order, &fresh, now_ms)));
     Ok(created(answer.await?))
 }
 
@@ -168,12 +159,7 @@ fn request_fingerprint(kind: &str, order: &impl Serialize) -> Result<String, Ref
 }
 
 fn created((answer, repeated): (Answer, bool)) -> Response {
-    let mut response = (
-        StatusCode::CREATED,
-        [(header::CONTENT_TYPE, "application/json")],
-        answer.body,
-    )
-        .into_response();
+    let mut response = (StatusCode::CREATED, [(header::CONTENT_TYPE, "application/json")], answer.body).into_response();
     if repeated {
         let yes = header::HeaderValue::from_static("true");
         response.headers_mut().insert("idempotent-replayed", yes);

@@ -37,46 +37,14 @@ const fn card(number: &'static str, does: &'static str, manner: Manner) -> Pract
 pub const PRACTICE_CARDS: [PracticeCard; 10] = [
     card("4242424242424242", "Approves", Manner::Approves(Webhooks::Once)),
     card("4000000000000002", "Declines", Manner::Declines),
-    card(
-        "4000000000003220",
-        "Asks 3-D Secure",
-        Manner::AsksThreeDSecure { passes: true },
-    ),
-    card(
-        "4000000000003238",
-        "Asks 3-D Secure, always fails it",
-        Manner::AsksThreeDSecure { passes: false },
-    ),
-    card(
-        "4000000000000119",
-        "Outcome unknown, turns out paid",
-        Manner::OutcomeUnknown { ends_paid: true },
-    ),
-    card(
-        "4000000000000127",
-        "Outcome unknown, turns out declined",
-        Manner::OutcomeUnknown { ends_paid: false },
-    ),
-    card(
-        "4000000000001000",
-        "Approves, webhooks late",
-        Manner::Approves(Webhooks::Late),
-    ),
-    card(
-        "4000000000002000",
-        "Approves, webhooks twice",
-        Manner::Approves(Webhooks::Twice),
-    ),
-    card(
-        "4000000000003000",
-        "Approves, webhooks out of order",
-        Manner::Approves(Webhooks::Reversed),
-    ),
-    card(
-        "4000000000004000",
-        "Approves, webhooks never",
-        Manner::Approves(Webhooks::Never),
-    ),
+    card("4000000000003220", "Asks 3-D Secure", Manner::AsksThreeDSecure { passes: true }),
+    card("4000000000003238", "Asks 3-D Secure, always fails it", Manner::AsksThreeDSecure { passes: false }),
+    card("4000000000000119", "Outcome unknown, turns out paid", Manner::OutcomeUnknown { ends_paid: true }),
+    card("4000000000000127", "Outcome unknown, turns out declined", Manner::OutcomeUnknown { ends_paid: false }),
+    card("4000000000001000", "Approves, webhooks late", Manner::Approves(Webhooks::Late)),
+    card("4000000000002000", "Approves, webhooks twice", Manner::Approves(Webhooks::Twice)),
+    card("4000000000003000", "Approves, webhooks out of order", Manner::Approves(Webhooks::Reversed)),
+    card("4000000000004000", "Approves, webhooks never", Manner::Approves(Webhooks::Never)),
 ];
 
 impl PracticeCard {
@@ -84,10 +52,7 @@ impl PracticeCard {
     #[must_use]
     pub fn spaced(&self) -> String {
         let (groups, _) = self.number.as_bytes().as_chunks::<4>();
-        let groups: Vec<String> = groups
-            .iter()
-            .map(|group| String::from_utf8_lossy(group).into_owned())
-            .collect();
+        let groups: Vec<String> = groups.iter().map(|group| String::from_utf8_lossy(group).into_owned()).collect();
         groups.join(" ")
     }
 }
@@ -113,14 +78,7 @@ mod tests {
 
     #[test]
     fn nothing_else_is_a_card() {
-        for typed in [
-            "",
-            "4242",
-            "4242424242424243",
-            "4242-4242-4242-4242",
-            "42424242424242424242",
-            "４２４２",
-        ] {
+        for typed in ["", "4242", "4242424242424243", "4242-4242-4242-4242", "42424242424242424242", "４２４２"] {
             assert_eq!(find(typed), None, "{typed}");
         }
     }

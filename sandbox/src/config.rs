@@ -66,12 +66,7 @@ impl Webhook {
     /// Five attempts, half a second after the first.
     #[must_use]
     pub fn new(url: impl Into<String>, secret: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            secret: secret.into(),
-            attempts: 5,
-            base_delay: Duration::from_millis(500),
-        }
+        Self { url: url.into(), secret: secret.into(), attempts: 5, base_delay: Duration::from_millis(500) }
     }
 }
 

@@ -46,10 +46,9 @@ impl Fields {
 
     pub(crate) fn description(&mut self) -> Result<Option<String>, Refused> {
         match self.string("description")? {
-            Some(text) if text.chars().count() > 200 || text.chars().any(char::is_control) => Err(Refused::field(
-                "description",
-                "must be at most 200 characters on one line",
-            )),
+            Some(text) if text.chars().count() > 200 || text.chars().any(char::is_control) => {
+                Err(Refused::field("description", "must be at most 200 characters on one line"))
+            }
             description => Ok(description),
         }
     }
@@ -57,16 +56,13 @@ impl Fields {
     /// Where the payer goes afterwards: the web or our own app, nothing that runs code.
     pub(crate) fn return_url(&mut self) -> Result<Option<String>, Refused> {
         let is_ours = |url: &str| {
-            let scheme = ["https://", "http://", "comptoir:"]
-                .into_iter()
-                .any(|scheme| url.starts_with(scheme));
+            let scheme = ["https://", "http://", "comptoir:"].into_iter().any(|scheme| url.starts_with(scheme));
             scheme && url.len() <= 2048 && url.bytes().all(|byte| byte.is_ascii_graphic())
         };
         match self.string("return_url")? {
-            Some(url) if !is_ours(&url) => Err(Refused::field(
-                "return_url",
-                "must begin with https://, http:// or comptoir: and be plain ASCII",
-            )),
+            Some(url) if !is_ours(&url) => {
+                Err(Refused::field("return_url", "must begin with https://, http:// or comptoir: and be plain ASCII"))
+            }
             url => Ok(url),
         }
     }
@@ -76,10 +72,7 @@ impl Fields {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match value.as_i64() {
                 Some(at_ms) => Ok(Some(at_ms)),
-                None => Err(Refused::field(
-                    "expires_at_ms",
-                    "must be a time in milliseconds since 1970",
-                )),
+                None => Err(Refused::field("expires_at_ms", "must be a time in milliseconds since 1970")),
             },
         }
     }
@@ -105,10 +98,9 @@ impl Fields {
     fn string(&mut self, field: &'static str) -> Result<Option<String>, Refused> {
         match self.0.remove(field) {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) if looks_like_a_card(&text) => Err(Refused::field(
-                field,
-                "looks like a card number, which must never be sent here",
-            )),
+            Some(Value::String(text)) if looks_like_a_card(&text) => {
+                Err(Refused::field(field, "looks like a card number, which must never be sent here"))
+            }
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Refused::field(field, "must be text")),
         }
@@ -116,11 +108,7 @@ impl Fields {
 }
 
 pub(crate) fn body_refused(status: StatusCode) -> Refused {
-    if status == StatusCode::PAYLOAD_TOO_LARGE {
-        Refused::BodyTooLarge
-    } else {
-        Refused::BadBody
-    }
+    if status == StatusCode::PAYLOAD_TOO_LARGE { Refused::BodyTooLarge } else { Refused::BadBody }
 }
 
 pub(crate) fn is_name(text: &str) -> bool {
@@ -163,13 +151,7 @@ fn luhn(digits: &[u32]) -> bool {
         .iter()
         .rev()
         .enumerate()
-        .map(|(i, &digit)| {
-            if i % 2 == 1 {
-                digit * 2 / 10 + digit * 2 % 10
-            } else {
-                digit
-            }
-        })
+        .map(|(i, &digit)| if i % 2 == 1 { digit * 2 / 10 + digit * 2 % 10 } else { digit })
         .sum();
     sum.is_multiple_of(10)
 }
@@ -180,22 +162,10 @@ mod tests {
 
     #[test]
     fn card_numbers_are_recognised_and_order_numbers_are_not() {
-        for card in [
-            "4111111111111111",
-            "4111 1111 1111 1111",
-            "card: 4111-1111-1111-1111!",
-            "378282246310005",
-        ] {
+        for card in ["4111111111111111", "4111 1111 1111 1111", "card: 4111-1111-1111-1111!", "378282246310005"] {
             assert!(looks_like_a_card(card), "{card}");
         }
-        for other in [
-            "4111111111111112",
-            "2026-0001-2345-6789",
-            "1760000000000",
-            "4111",
-            "41111111111111111111",
-            "",
-        ] {
+        for other in ["4111111111111112", "2026-0001-2345-6789", "1760000000000", "4111", "41111111111111111111", ""] {
             assert!(!looks_like_a_card(other), "{other}");
         }
     }

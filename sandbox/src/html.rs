@@ -45,11 +45,9 @@ pub(crate) fn payment(payment: &Payment, refused: Option<&Refused>) -> String {
                 Some(LastError::CardDeclined) => {
                     notice("bad", "The card was declined", "Nothing was paid. Try another card.")
                 }
-                Some(LastError::AuthenticationFailed) => notice(
-                    "bad",
-                    "3-D Secure failed",
-                    "Nothing was paid. Try again or use another card.",
-                ),
+                Some(LastError::AuthenticationFailed) => {
+                    notice("bad", "3-D Secure failed", "Nothing was paid. Try again or use another card.")
+                }
                 None => String::new(),
             };
             body += &card_form(payment);
@@ -96,10 +94,7 @@ pub(crate) fn nothing(refused: &Refused) -> String {
 }
 
 fn summary(payment: &Payment) -> String {
-    let description = payment
-        .description
-        .as_deref()
-        .map(|text| format!("<p class=\"what\">{}</p>", escape(text)));
+    let description = payment.description.as_deref().map(|text| format!("<p class=\"what\">{}</p>", escape(text)));
     format!(
         "<p class=\"who\">Payment to {}</p><h1>{}</h1>{}",
         escape(&payment.account),
@@ -141,11 +136,7 @@ fn notice(kind: &str, title: &str, text: &str) -> String {
 
 fn link(to: &str, text: &str, is_main: bool) -> String {
     let class = if is_main { "button main" } else { "button" };
-    format!(
-        "<a class=\"{class}\" rel=\"noreferrer\" href=\"{}\">{}</a>",
-        escape(to),
-        escape(text)
-    )
+    format!("<a class=\"{class}\" rel=\"noreferrer\" href=\"{}\">{}</a>", escape(to), escape(text))
 }
 
 fn title(status: Status) -> &'static str {

@@ -42,9 +42,7 @@ impl Visit {
 
     async fn payment(&self, shop: &Shop) -> Result<Payment, Refused> {
         let (id, token, now_ms) = (self.id.clone(), self.token.clone(), shop.clock.now_ms());
-        shop.store
-            .with(move |world| world.page(&id, &token, now_ms).cloned())
-            .await
+        shop.store.with(move |world| world.page(&id, &token, now_ms).cloned()).await
     }
 
     /// The payment as it is now, or the refusal, as a page or as JSON.
@@ -157,10 +155,7 @@ async fn field_of(request: Request, field: &'static str) -> Result<String, Refus
     } else {
         let body = Form::<HashMap<String, String>>::from_request(request, &()).await;
         let Form(fields) = body.map_err(|rejection| body_refused(rejection.status()))?;
-        fields
-            .into_iter()
-            .map(|(name, value)| (name, Value::String(value)))
-            .collect()
+        fields.into_iter().map(|(name, value)| (name, Value::String(value))).collect()
     };
     match fields.get(field) {
         Some(Value::String(text)) => Ok(text.clone()),

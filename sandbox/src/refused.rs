@@ -53,10 +53,7 @@ pub(crate) enum Refused {
 
 impl Refused {
     pub(crate) fn field(field: impl Into<String>, rule: &'static str) -> Self {
-        Self::Field {
-            field: field.into(),
-            rule,
-        }
+        Self::Field { field: field.into(), rule }
     }
 
     pub(crate) fn status(&self) -> StatusCode {

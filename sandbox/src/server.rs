@@ -38,10 +38,7 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     /// The state file cannot be used as it is. It was not touched.
     #[error("opening the state file {path}")]
-    StateFile {
-        path: PathBuf,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    StateFile { path: PathBuf, source: Box<dyn std::error::Error + Send + Sync> },
     /// The client for webhooks could not be built.
     #[error("preparing to send webhooks")]
     WebhookClient(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -78,10 +75,7 @@ impl Sandbox {
             return Err(StartError::EmptySecret("secret key"));
         }
         let listener = TcpListener::bind(config.listen).await;
-        let listen = |source| StartError::Listen {
-            address: config.listen,
-            source,
-        };
+        let listen = |source| StartError::Listen { address: config.listen, source };
         let listener = listener.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
@@ -105,30 +99,14 @@ impl Sandbox {
                     return Err(StartError::EmptySecret("webhook secret"));
                 }
                 let client = client_for(&webhook.url)?;
-                let task = webhooks::deliver(
-                    Arc::clone(&store),
-                    webhook,
-                    client,
-                    config.clock.clone(),
-                    stopped.clone(),
-                );
+                let task =
+                    webhooks::deliver(Arc::clone(&store), webhook, client, config.clock.clone(), stopped.clone());
                 Some(tokio::spawn(task))
             }
         };
-        let shop = Shop {
-            store: Arc::clone(&store),
-            secret_key: config.secret_key.into(),
-            clock: config.clock,
-        };
+        let shop = Shop { store: Arc::clone(&store), secret_key: config.secret_key.into(), clock: config.clock };
         let server = tokio::spawn(serve(listener, routes(shop), stopped));
-        Ok(Self {
-            address,
-            url,
-            stop,
-            store,
-            server,
-            webhooks,
-        })
+        Ok(Self { address, url, stop, store, server, webhooks })
     }
 
     /// Where it listens.
@@ -147,12 +125,7 @@ impl Sandbox {
     pub async fn shutdown(self) {
         // An error would mean that both tasks are gone already.
         let _ = self.stop.send(true);
-        let Self {
-            mut server,
-            webhooks,
-            store,
-            ..
-        } = self;
+        let Self { mut server, webhooks, store, .. } = self;
         if tokio::time::timeout(SHUTDOWN_PATIENCE, &mut server).await.is_err() {
             server.abort();
             let _ = server.await;
@@ -166,9 +139,7 @@ impl Sandbox {
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sandbox")
-            .field("address", &self.address)
-            .finish_non_exhaustive()
+        f.debug_struct("Sandbox").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
@@ -186,11 +157,7 @@ async fn serve(listener: TcpListener, routes: Router, mut stopped: watch::Receiv
     let stop = async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    if axum::serve(listener, routes)
-        .with_graceful_shutdown(stop)
-        .await
-        .is_err()
-    {
+    if axum::serve(listener, routes).with_graceful_shutdown(stop).await.is_err() {
         tracing::error!("the sandbox stopped serving");
     }
 }
@@ -206,10 +173,7 @@ async fn open_store(config: &Config, epoch: String) -> Result<Arc<Store>, StartE
 
 fn state_file(config: &Config, error: impl std::error::Error + Send + Sync + 'static) -> StartError {
     let path = config.state_file.clone().unwrap_or_default();
-    StartError::StateFile {
-        path,
-        source: Box::new(error),
-    }
+    StartError::StateFile { path, source: Box::new(error) }
 }
 
 fn client_for(url: &str) -> Result<reqwest::Client, StartError> {

@@ -53,12 +53,7 @@ impl Store {
                 (Some(StateFile { path, lock }), world)
             }
         };
-        Ok(Self {
-            world: Mutex::new(world),
-            file,
-            closed: AtomicBool::new(false),
-            outbox_bell: Notify::new(),
-        })
+        Ok(Self { world: Mutex::new(world), file, closed: AtomicBool::new(false), outbox_bell: Notify::new() })
     }
 
     /// Reads or changes the world and stores the change before it returns. Off the async threads, because disks wait.
@@ -67,9 +62,7 @@ impl Store {
         act: impl FnOnce(&mut World) -> Result<T, Refused> + Send + 'static,
     ) -> Result<T, Refused> {
         let store = Arc::clone(self);
-        tokio::task::spawn_blocking(move || store.with_now(act))
-            .await
-            .map_err(|_| Refused::Broken)?
+        tokio::task::spawn_blocking(move || store.with_now(act)).await.map_err(|_| Refused::Broken)?
     }
 
     /// Waits for the change that is being made, makes no further one, and leaves the file to the next sandbox.
@@ -127,11 +120,7 @@ impl StateFile {
 
 fn read_world(bytes: &[u8]) -> Result<World, OpenError> {
     let world: World = serde_json::from_slice(bytes).map_err(|error| OpenError::NotOurs(Some(error)))?;
-    if world.version == VERSION {
-        Ok(world)
-    } else {
-        Err(OpenError::NotOurs(None))
-    }
+    if world.version == VERSION { Ok(world) } else { Err(OpenError::NotOurs(None)) }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

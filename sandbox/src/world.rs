@@ -276,11 +276,7 @@ impl World {
 
     /// Reads all payments with a reference, oldest first; each counts as looked up.
     pub(crate) fn look_up_reference(&mut self, reference: &str, now_ms: i64) -> Result<Vec<Value>, Refused> {
-        let mut found: Vec<_> = self
-            .payments
-            .values()
-            .filter(|payment| payment.reference == reference)
-            .collect();
+        let mut found: Vec<_> = self.payments.values().filter(|payment| payment.reference == reference).collect();
         found.sort_by_key(|payment| payment.number);
         let ids: Vec<String> = found.into_iter().map(|payment| payment.id.clone()).collect();
         ids.iter().map(|id| self.look_up(id, now_ms)).collect()
@@ -335,21 +331,14 @@ impl World {
 
     /// The refunds of a payment, oldest first.
     pub(crate) fn refunds_of(&self, payment: &str) -> Vec<Value> {
-        let mut found: Vec<_> = self
-            .refunds
-            .values()
-            .filter(|refund| refund.payment == payment)
-            .collect();
+        let mut found: Vec<_> = self.refunds.values().filter(|refund| refund.payment == payment).collect();
         found.sort_by_key(|refund| refund.number);
         found.into_iter().map(Refund::view).collect()
     }
 
     /// Everything that happened, oldest first: what webhooks would have said, were they reliable.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.events
-            .iter()
-            .map(|event| serde_json::from_str(&event.body).unwrap_or(Value::Null))
-            .collect()
+        self.events.iter().map(|event| serde_json::from_str(&event.body).unwrap_or(Value::Null)).collect()
     }
 
     /// A payment as its payer sees it, who needs the token. Looking does not count as a look-up.
@@ -421,10 +410,7 @@ impl World {
     pub(crate) fn next_parcel(&self) -> Option<Parcel> {
         let delivery = self.outbox.iter().find(|delivery| delivery.held_for.is_none())?;
         let event = self.events.iter().rev().find(|event| event.id == delivery.event)?;
-        Some(Parcel {
-            number: delivery.number,
-            body: event.body.clone(),
-        })
+        Some(Parcel { number: delivery.number, body: event.body.clone() })
     }
 
     /// A webhook was sent, or given up.
@@ -510,11 +496,7 @@ impl World {
         }
         for event in events {
             let number = self.number();
-            self.outbox.push_back(Delivery {
-                number,
-                event: event.clone(),
-                held_for: held_for.map(str::to_owned),
-            });
+            self.outbox.push_back(Delivery { number, event: event.clone(), held_for: held_for.map(str::to_owned) });
         }
         while self.outbox.len() > MAX_WAITING {
             self.outbox.pop_front();

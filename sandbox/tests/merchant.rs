@@ -25,14 +25,8 @@ async fn a_new_payment_awaits_its_payer() {
     });
     assert_eq!(payment, expected);
     assert_eq!(counter.look_up(&payment).await, expected);
-    assert_eq!(
-        counter.read("/v1/payments?reference=order-1").await,
-        json!({ "payments": [expected] })
-    );
-    assert_eq!(
-        counter.read("/v1/payments?reference=order-2").await,
-        json!({ "payments": [] })
-    );
+    assert_eq!(counter.read("/v1/payments?reference=order-1").await, json!({ "payments": [expected] }));
+    assert_eq!(counter.read("/v1/payments?reference=order-2").await, json!({ "payments": [] }));
 }
 
 #[tokio::test]
@@ -74,16 +68,10 @@ async fn the_same_key_for_another_request_is_a_conflict() {
     let payment = counter.payment("key-1").await;
     let mut other = order("key-1");
     other["amount_minor"] = json!(1251);
-    assert_eq!(
-        error(counter.create("key-1", &other).await, 409).await["code"],
-        "idempotency_conflict"
-    );
+    assert_eq!(error(counter.create("key-1", &other).await, 409).await["code"], "idempotency_conflict");
     // A key belongs to one operation, too.
     let refund = json!({ "payment": payment["id"], "amount_minor": 1, "reference": "refund-1" });
-    assert_eq!(
-        error(counter.refund("key-1", &refund).await, 409).await["code"],
-        "idempotency_conflict"
-    );
+    assert_eq!(error(counter.refund("key-1", &refund).await, 409).await["code"], "idempotency_conflict");
 }
 
 #[tokio::test]
@@ -91,10 +79,7 @@ async fn a_refused_request_may_be_corrected_under_its_key() {
     let counter = open(false, None).await;
     let mut wrong = order("order-1");
     wrong["currency"] = json!("euro");
-    assert_eq!(
-        error(counter.create("key-1", &wrong).await, 400).await["field"],
-        "currency"
-    );
+    assert_eq!(error(counter.create("key-1", &wrong).await, 400).await["field"], "currency");
     assert_eq!(counter.create("key-1", &order("order-1")).await.status(), 201);
 }
 
@@ -111,10 +96,7 @@ async fn the_key_is_mandatory_and_bounded() {
     };
     for key in [None, Some(""), Some("two words"), Some("x".repeat(256).as_str())] {
         let error = error(send(key).await, 400).await;
-        assert_eq!(
-            (text(&error["code"]), text(&error["field"])),
-            ("idempotency_key_required", "Idempotency-Key")
-        );
+        assert_eq!((text(&error["code"]), text(&error["field"])), ("idempotency_key_required", "Idempotency-Key"));
     }
     assert_eq!(send(Some("x".repeat(255).as_str())).await.status(), 201);
 }
@@ -126,34 +108,17 @@ async fn a_wrong_field_is_named() {
         let mut body = order("order-1");
         body[field] = value.clone();
         let error = error(counter.create("key-1", &body).await, 400).await;
-        assert_eq!(
-            (text(&error["code"]), text(&error["field"])),
-            ("invalid_field", field),
-            "{value}"
-        );
+        assert_eq!((text(&error["code"]), text(&error["field"])), ("invalid_field", field), "{value}");
     };
-    for amount in [
-        json!(0),
-        json!(-1),
-        json!(1_000_000_000_000_i64),
-        json!(12.5),
-        json!("1250"),
-        json!(1e30),
-        json!(null),
-    ] {
+    for amount in
+        [json!(0), json!(-1), json!(1_000_000_000_000_i64), json!(12.5), json!("1250"), json!(1e30), json!(null)]
+    {
         check("amount_minor", amount).await;
     }
     for currency in [json!("eur"), json!("EURO"), json!(""), json!(978), json!(null)] {
         check("currency", currency).await;
     }
-    for name in [
-        json!(""),
-        json!("a b"),
-        json!("é"),
-        json!("x".repeat(65)),
-        json!(1),
-        json!(null),
-    ] {
+    for name in [json!(""), json!("a b"), json!("é"), json!("x".repeat(65)), json!(1), json!(null)] {
         check("reference", name.clone()).await;
         check("account", name).await;
     }
@@ -162,12 +127,7 @@ async fn a_wrong_field_is_named() {
     }
     check("description", json!("x".repeat(201))).await;
     check("description", json!("two\nlines")).await;
-    for url in [
-        "javascript:alert(1)",
-        "bakery.example",
-        "https://bakery.example/a b",
-        "data:text/html,hi",
-    ] {
+    for url in ["javascript:alert(1)", "bakery.example", "https://bakery.example/a b", "data:text/html,hi"] {
         check("return_url", json!(url)).await;
     }
     for time in [json!(NOW_MS), json!(NOW_MS - 1), json!("soon"), json!(1.5)] {
@@ -179,37 +139,18 @@ async fn a_wrong_field_is_named() {
         body.as_object_mut().unwrap().remove(field);
         assert_eq!(error(counter.create("key-1", &body).await, 400).await["field"], field);
     }
-    assert_eq!(
-        counter.read("/v1/payments?reference=order-1").await,
-        json!({ "payments": [] })
-    );
+    assert_eq!(counter.read("/v1/payments?reference=order-1").await, json!({ "payments": [] }));
 }
 
 #[tokio::test]
 async fn what_is_not_a_json_object_is_refused() {
     let counter = open(false, None).await;
     for body in ["", "hello", "[]", "{", "\"x\"", "{} {}"] {
-        let request = counter
-            .post("/v1/payments")
-            .header("idempotency-key", "key-1")
-            .body(body);
-        assert_eq!(
-            error(request.send().await.unwrap(), 400).await["code"],
-            "invalid_json",
-            "{body}"
-        );
+        let request = counter.post("/v1/payments").header("idempotency-key", "key-1").body(body);
+        assert_eq!(error(request.send().await.unwrap(), 400).await["code"], "invalid_json", "{body}");
     }
-    for path in [
-        "/v1/payments",
-        "/v1/payments?reference=",
-        "/v1/payments?reference=a%20b",
-        "/v1/refunds",
-    ] {
-        assert_eq!(
-            error(counter.get(path).send().await.unwrap(), 400).await["code"],
-            "invalid_field",
-            "{path}"
-        );
+    for path in ["/v1/payments", "/v1/payments?reference=", "/v1/payments?reference=a%20b", "/v1/refunds"] {
+        assert_eq!(error(counter.get(path).send().await.unwrap(), 400).await["code"], "invalid_field", "{path}");
     }
 }
 
@@ -218,30 +159,16 @@ async fn a_huge_body_is_refused() {
     let counter = open(false, None).await;
     let payment = counter.payment("order-1").await;
     let huge = "x".repeat(70 << 10);
-    let request = counter
-        .post("/v1/payments")
-        .header("idempotency-key", "key-1")
-        .body(huge.clone());
-    assert_eq!(
-        error(request.send().await.unwrap(), 413).await["code"],
-        "body_too_large"
-    );
-    assert_eq!(
-        error(counter.pay(&payment, &huge).await, 413).await["code"],
-        "body_too_large"
-    );
+    let request = counter.post("/v1/payments").header("idempotency-key", "key-1").body(huge.clone());
+    assert_eq!(error(request.send().await.unwrap(), 413).await["code"], "body_too_large");
+    assert_eq!(error(counter.pay(&payment, &huge).await, 413).await["code"], "body_too_large");
     assert_eq!(counter.pay_by_form(&payment, &huge).await.status(), 413);
 }
 
 #[tokio::test]
 async fn only_the_secret_key_opens_the_merchants_door() {
     let counter = open(false, None).await;
-    let paths = [
-        "/v1/payments?reference=a",
-        "/v1/payments/pay_x",
-        "/v1/refunds/re_x",
-        "/v1/events",
-    ];
+    let paths = ["/v1/payments?reference=a", "/v1/payments/pay_x", "/v1/refunds/re_x", "/v1/events"];
     for path in paths {
         let bare = counter.client.get(counter.path(path));
         for request in [
@@ -254,10 +181,7 @@ async fn only_the_secret_key_opens_the_merchants_door() {
             assert_eq!(error(request.send().await.unwrap(), 401).await["code"], "unauthorized");
         }
     }
-    let request = counter
-        .client
-        .post(counter.path("/v1/payments"))
-        .json(&order("order-1"));
+    let request = counter.client.post(counter.path("/v1/payments")).json(&order("order-1"));
     assert_eq!(error(request.send().await.unwrap(), 401).await["code"], "unauthorized");
     let health = counter.client.get(counter.path("/health")).send().await.unwrap();
     assert_eq!(health.json::<Value>().await.unwrap(), json!({ "status": "ok" }));
@@ -268,23 +192,11 @@ async fn unknown_addresses_and_methods_answer_in_json() {
     let counter = open(false, None).await;
     let get = async |path: &str| counter.get(path).send().await.unwrap();
     assert_eq!(error(get("/v2/payments").await, 404).await["code"], "not_found");
-    assert_eq!(
-        error(get("/v1/payments/pay_x").await, 404).await["code"],
-        "payment_not_found"
-    );
-    assert_eq!(
-        error(get("/v1/refunds/re_x").await, 404).await["code"],
-        "refund_not_found"
-    );
+    assert_eq!(error(get("/v1/payments/pay_x").await, 404).await["code"], "payment_not_found");
+    assert_eq!(error(get("/v1/refunds/re_x").await, 404).await["code"], "refund_not_found");
     let request = counter.client.delete(counter.path("/health"));
-    assert_eq!(
-        error(request.send().await.unwrap(), 405).await["code"],
-        "method_not_allowed"
-    );
-    assert_eq!(
-        error(counter.cancel(&json!({ "id": "pay_x" })).await, 404).await["code"],
-        "payment_not_found"
-    );
+    assert_eq!(error(request.send().await.unwrap(), 405).await["code"], "method_not_allowed");
+    assert_eq!(error(counter.cancel(&json!({ "id": "pay_x" })).await, 404).await["code"], "payment_not_found");
 }
 
 #[tokio::test]
@@ -307,38 +219,20 @@ async fn refunds_stop_at_what_was_captured() {
     });
     assert_eq!(first, expected);
     // The same refund again is the same refund.
-    let again: Value = counter
-        .refund("refund-1", &refund(1000, "refund-1"))
-        .await
-        .json()
-        .await
-        .unwrap();
+    let again: Value = counter.refund("refund-1", &refund(1000, "refund-1")).await.json().await.unwrap();
     assert_eq!(again, expected);
 
     let error = error(counter.refund("refund-2", &refund(251, "refund-2")).await, 422).await;
-    assert_eq!(
-        (text(&error["code"]), text(&error["field"])),
-        ("refund_too_large", "amount_minor")
-    );
-    let second: Value = counter
-        .refund("refund-2", &refund(250, "refund-2"))
-        .await
-        .json()
-        .await
-        .unwrap();
+    assert_eq!((text(&error["code"]), text(&error["field"])), ("refund_too_large", "amount_minor"));
+    let second: Value = counter.refund("refund-2", &refund(250, "refund-2")).await.json().await.unwrap();
     assert_eq!(counter.refund("refund-3", &refund(1, "refund-3")).await.status(), 422);
 
     assert_eq!(counter.look_up(&payment).await["amount_refunded_minor"], 1250);
     assert_eq!(counter.look_up(&payment).await["status"], "succeeded");
     assert_eq!(counter.read(&format!("/v1/refunds/{id}")).await, expected);
-    let all = counter
-        .read(&format!("/v1/refunds?payment={}", text(&payment["id"])))
-        .await;
+    let all = counter.read(&format!("/v1/refunds?payment={}", text(&payment["id"]))).await;
     assert_eq!(all, json!({ "refunds": [expected, second] }));
-    assert_eq!(
-        counter.webhook_types(2).await,
-        ["payment.processing", "payment.succeeded"]
-    );
+    assert_eq!(counter.webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
     let event = counter.webhook().await;
     assert_eq!((text(&event["type"]), &event["data"]), ("refund.succeeded", &expected));
     assert_eq!(counter.webhook_types(1).await, ["refund.succeeded"]);
@@ -349,22 +243,16 @@ async fn a_refund_names_its_wrong_field() {
     let counter = open(false, None).await;
     let payment = counter.payment("order-1").await;
     let good = json!({ "payment": payment["id"], "amount_minor": 1, "reference": "refund-1" });
-    for (field, value) in [
-        ("payment", json!(1)),
-        ("amount_minor", json!(0)),
-        ("reference", json!("a b")),
-        ("currency", json!("EUR")),
-    ] {
+    for (field, value) in
+        [("payment", json!(1)), ("amount_minor", json!(0)), ("reference", json!("a b")), ("currency", json!("EUR"))]
+    {
         let mut body = good.clone();
         body[field] = value;
         assert_eq!(error(counter.refund("key-2", &body).await, 400).await["field"], field);
     }
     let mut body = good.clone();
     body["payment"] = json!("pay_x");
-    assert_eq!(
-        error(counter.refund("key-2", &body).await, 404).await["code"],
-        "payment_not_found"
-    );
+    assert_eq!(error(counter.refund("key-2", &body).await, 404).await["code"], "payment_not_found");
 }
 
 #[tokio::test]
@@ -377,19 +265,13 @@ async fn a_payment_is_canceled_once_and_stays_canceled() {
         assert_eq!(canceled.json::<Value>().await.unwrap()["status"], "canceled");
     }
     assert_eq!(counter.event_types().await, ["payment.canceled"]);
-    assert_eq!(
-        error(counter.pay(&payment, APPROVES).await, 409).await["code"],
-        "not_payable"
-    );
+    assert_eq!(error(counter.pay(&payment, APPROVES).await, 409).await["code"], "not_payable");
 
     // Also in the middle of 3-D Secure, whose answer then comes too late.
     let payment = counter.payment("order-2").await;
     counter.pay(&payment, THREE_DS).await;
     assert_eq!(counter.cancel(&payment).await.status(), 200);
-    assert_eq!(
-        error(counter.answer_challenge(&payment, "ok").await, 409).await["code"],
-        "no_challenge"
-    );
+    assert_eq!(error(counter.answer_challenge(&payment, "ok").await, 409).await["code"], "no_challenge");
     assert_eq!(counter.look_up(&payment).await["status"], "canceled");
 }
 
@@ -399,10 +281,7 @@ async fn what_may_have_been_paid_cannot_be_canceled() {
     for (reference, card) in [("order-1", APPROVES), ("order-2", UNKNOWN_DECLINED)] {
         let payment = counter.payment(reference).await;
         counter.pay(&payment, card).await;
-        assert_eq!(
-            error(counter.cancel(&payment).await, 409).await["code"],
-            "not_cancelable"
-        );
+        assert_eq!(error(counter.cancel(&payment).await, 409).await["code"], "not_cancelable");
     }
 }
 
@@ -416,20 +295,11 @@ async fn a_payment_expires_when_its_time_has_come() {
     counter.now_ms.store(NOW_MS + 999, Ordering::SeqCst);
     assert_eq!(counter.look_up(&payment).await["status"], "requires_action");
     counter.now_ms.store(NOW_MS + 1000, Ordering::SeqCst);
-    assert_eq!(
-        error(counter.answer_challenge(&payment, "ok").await, 409).await["code"],
-        "no_challenge"
-    );
-    assert_eq!(
-        error(counter.pay(&payment, APPROVES).await, 409).await["code"],
-        "not_payable"
-    );
+    assert_eq!(error(counter.answer_challenge(&payment, "ok").await, 409).await["code"], "no_challenge");
+    assert_eq!(error(counter.pay(&payment, APPROVES).await, 409).await["code"], "not_payable");
     assert_eq!(counter.look_up(&payment).await["status"], "expired");
     // It is dead already, which is all that cancelling wants to know.
-    assert_eq!(
-        counter.cancel(&payment).await.json::<Value>().await.unwrap()["status"],
-        "expired"
-    );
+    assert_eq!(counter.cancel(&payment).await.json::<Value>().await.unwrap()["status"], "expired");
     // Its creation repeated late is still the same payment.
     let again: Value = counter.create("key-1", &body).await.json().await.unwrap();
     assert_eq!(again, payment);
@@ -438,10 +308,7 @@ async fn a_payment_expires_when_its_time_has_come() {
 #[tokio::test]
 async fn what_was_paid_in_time_does_not_expire() {
     let counter = open(false, None).await;
-    for (reference, card, status) in [
-        ("order-1", APPROVES, "succeeded"),
-        ("order-2", UNKNOWN_PAID, "processing"),
-    ] {
+    for (reference, card, status) in [("order-1", APPROVES, "succeeded"), ("order-2", UNKNOWN_PAID, "processing")] {
         let mut body = order(reference);
         body["expires_at_ms"] = json!(NOW_MS + 1000);
         let payment: Value = counter.create(reference, &body).await.json().await.unwrap();
@@ -466,10 +333,7 @@ async fn a_restart_forgets_nothing() {
     let late = counter.payment("order-4").await;
     counter.pay(&late, WEBHOOK_LATE).await;
     let events = counter.read("/v1/events").await;
-    assert_eq!(
-        counter.webhook_types(3).await,
-        ["payment.processing", "payment.succeeded", "payment.processing"]
-    );
+    assert_eq!(counter.webhook_types(3).await, ["payment.processing", "payment.succeeded", "payment.processing"]);
 
     let mut counter = counter.restart().await;
     assert_eq!(counter.read("/v1/events").await, events);
@@ -481,15 +345,9 @@ async fn a_restart_forgets_nothing() {
     assert_eq!(counter.new_webhook_types(1).await, ["payment.succeeded"]);
     assert_eq!(counter.answer_challenge(&challenged, "ok").await.status(), 200);
     assert_eq!(counter.look_up(&challenged).await["status"], "succeeded");
-    assert_eq!(
-        counter.new_webhook_types(2).await,
-        ["payment.processing", "payment.succeeded"]
-    );
+    assert_eq!(counter.new_webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
     counter.look_up(&late).await;
-    assert_eq!(
-        counter.new_webhook_types(2).await,
-        ["payment.processing", "payment.succeeded"]
-    );
+    assert_eq!(counter.new_webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
     let refund = json!({ "payment": paid["id"], "amount_minor": 1250, "reference": "refund-1" });
     assert_eq!(counter.refund("refund-1", &refund).await.status(), 201);
 
@@ -533,20 +391,11 @@ async fn a_change_that_cannot_be_stored_is_not_made() {
     let payment = counter.payment("order-1").await;
     // A folder where the new file should go: writing it must fail.
     std::fs::create_dir(dir.path().join("sandbox.json.new")).unwrap();
-    assert_eq!(
-        error(counter.create("order-2", &order("order-2")).await, 500).await["code"],
-        "not_stored"
-    );
-    assert_eq!(
-        error(counter.pay(&payment, APPROVES).await, 500).await["code"],
-        "not_stored"
-    );
+    assert_eq!(error(counter.create("order-2", &order("order-2")).await, 500).await["code"], "not_stored");
+    assert_eq!(error(counter.pay(&payment, APPROVES).await, 500).await["code"], "not_stored");
     std::fs::remove_dir(dir.path().join("sandbox.json.new")).unwrap();
     assert_eq!(counter.look_up(&payment).await["status"], "awaiting_payer");
-    assert_eq!(
-        counter.read("/v1/payments?reference=order-2").await,
-        json!({ "payments": [] })
-    );
+    assert_eq!(counter.read("/v1/payments?reference=order-2").await, json!({ "payments": [] }));
     assert_eq!(counter.pay(&payment, APPROVES).await.status(), 200);
 }
 
@@ -557,10 +406,7 @@ async fn a_sandbox_that_would_be_open_to_all_does_not_start() {
     for url in ["http://bakery.example/hook", "ftp://127.0.0.1/", "127.0.0.1", ""] {
         let mut config = Config::new("127.0.0.1:0".parse().unwrap(), SECRET_KEY);
         config.webhook = Some(Webhook::new(url, WEBHOOK_SECRET));
-        assert!(
-            matches!(Sandbox::start(config).await, Err(StartError::WebhookUrl)),
-            "{url}"
-        );
+        assert!(matches!(Sandbox::start(config).await, Err(StartError::WebhookUrl)), "{url}");
     }
     let mut config = Config::new("127.0.0.1:0".parse().unwrap(), SECRET_KEY);
     config.webhook = Some(Webhook::new("https://bakery.example/hook", ""));
@@ -587,8 +433,5 @@ fn secrets_do_not_show_in_debug_output() {
     let mut config = Config::new("127.0.0.1:0".parse().unwrap(), SECRET_KEY);
     config.webhook = Some(Webhook::new("https://bakery.example/hook", WEBHOOK_SECRET));
     let shown = format!("{config:?}");
-    assert!(
-        !shown.contains(SECRET_KEY) && !shown.contains(WEBHOOK_SECRET),
-        "{shown}"
-    );
+    assert!(!shown.contains(SECRET_KEY) && !shown.contains(WEBHOOK_SECRET), "{shown}");
 }

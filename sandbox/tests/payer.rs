@@ -26,10 +26,7 @@ async fn an_approved_card_pays() {
     assert_eq!(counter.webhook().await["data"]["status"], "processing");
     assert_eq!(counter.webhook().await["data"], paid);
     // Tapping twice pays once.
-    assert_eq!(
-        error(counter.pay(&payment, APPROVES).await, 409).await["code"],
-        "not_payable"
-    );
+    assert_eq!(error(counter.pay(&payment, APPROVES).await, 409).await["code"], "not_payable");
     assert_eq!(counter.event_types().await, ["payment.processing", "payment.succeeded"]);
 }
 
@@ -37,18 +34,12 @@ async fn an_approved_card_pays() {
 async fn a_declined_payer_may_try_again() {
     let mut counter = open(true, None).await;
     let (payment, answer) = pay(&counter, "order-1", DECLINES).await;
-    assert_eq!(
-        (text(&answer["status"]), text(&answer["last_error"])),
-        ("awaiting_payer", "card_declined")
-    );
+    assert_eq!((text(&answer["status"]), text(&answer["last_error"])), ("awaiting_payer", "card_declined"));
     assert_eq!(counter.look_up(&payment).await["last_error"], "card_declined");
     assert_eq!(counter.pay(&payment, APPROVES).await.status(), 200);
     let paid = counter.look_up(&payment).await;
     assert_eq!((text(&paid["status"]), paid.get("last_error")), ("succeeded", None));
-    assert_eq!(
-        counter.webhook_types(3).await,
-        ["payment.failed", "payment.processing", "payment.succeeded"]
-    );
+    assert_eq!(counter.webhook_types(3).await, ["payment.failed", "payment.processing", "payment.succeeded"]);
 }
 
 #[tokio::test]
@@ -60,14 +51,8 @@ async fn three_d_secure_can_be_passed() {
     assert_eq!(counter.look_up(&payment).await["status"], "requires_action");
     let answer = counter.answer_challenge(&payment, "ok").await;
     assert_eq!(answer.json::<Value>().await.unwrap()["status"], "succeeded");
-    assert_eq!(
-        counter.webhook_types(2).await,
-        ["payment.processing", "payment.succeeded"]
-    );
-    assert_eq!(
-        error(counter.answer_challenge(&payment, "ok").await, 409).await["code"],
-        "no_challenge"
-    );
+    assert_eq!(counter.webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
+    assert_eq!(error(counter.answer_challenge(&payment, "ok").await, 409).await["code"], "no_challenge");
     assert_eq!(counter.event_types().await.len(), 2);
 }
 
@@ -76,21 +61,12 @@ async fn three_d_secure_can_fail() {
     let mut counter = open(true, None).await;
     for (reference, card, outcome) in [("order-1", THREE_DS, "failed"), ("order-2", THREE_DS_FAILS, "ok")] {
         let (payment, _) = pay(&counter, reference, card).await;
-        assert_eq!(
-            error(counter.answer_challenge(&payment, "maybe").await, 400).await["field"],
-            "outcome"
-        );
+        assert_eq!(error(counter.answer_challenge(&payment, "maybe").await, 400).await["field"], "outcome");
         let answer: Value = counter.answer_challenge(&payment, outcome).await.json().await.unwrap();
-        assert_eq!(
-            (text(&answer["status"]), text(&answer["last_error"])),
-            ("awaiting_payer", "authentication_failed")
-        );
+        assert_eq!((text(&answer["status"]), text(&answer["last_error"])), ("awaiting_payer", "authentication_failed"));
         assert_eq!(counter.webhook_types(1).await, ["payment.failed"]);
         assert_eq!(counter.pay(&payment, APPROVES).await.status(), 200);
-        assert_eq!(
-            counter.webhook_types(2).await,
-            ["payment.processing", "payment.succeeded"]
-        );
+        assert_eq!(counter.webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
     }
 }
 
@@ -99,10 +75,7 @@ async fn another_card_may_be_used_instead_of_three_d_secure() {
     let counter = open(false, None).await;
     let (payment, _) = pay(&counter, "order-1", THREE_DS).await;
     assert_eq!(counter.pay(&payment, APPROVES).await.status(), 200);
-    assert_eq!(
-        error(counter.answer_challenge(&payment, "failed").await, 409).await["code"],
-        "no_challenge"
-    );
+    assert_eq!(error(counter.answer_challenge(&payment, "failed").await, 409).await["code"], "no_challenge");
     assert_eq!(counter.look_up(&payment).await["status"], "succeeded");
 }
 
@@ -114,15 +87,9 @@ async fn an_unknown_outcome_is_known_at_the_third_look_up() {
         ("order-2", UNKNOWN_DECLINED, "awaiting_payer", "payment.failed"),
     ] {
         let payment = counter.payment(reference).await;
-        assert_eq!(
-            error(counter.pay(&payment, card).await, 500).await["code"],
-            "outcome_unknown"
-        );
+        assert_eq!(error(counter.pay(&payment, card).await, 500).await["code"], "outcome_unknown");
         // Paying again is refused while nobody knows, and the payer's own page is no look-up.
-        assert_eq!(
-            error(counter.pay(&payment, APPROVES).await, 409).await["code"],
-            "not_payable"
-        );
+        assert_eq!(error(counter.pay(&payment, APPROVES).await, 409).await["code"], "not_payable");
         assert_eq!(counter.look_up(&payment).await["status"], "processing");
         assert_eq!(counter.look_up(&payment).await["status"], "processing");
         assert_eq!(counter.webhook_types(1).await, ["payment.processing"]);
@@ -143,23 +110,12 @@ async fn the_payment_page_needs_its_token() {
     assert_eq!(counter.client.get(&url).send().await.unwrap().status(), 200);
     let (page, token) = url.split_once("?t=").unwrap();
     let unknown = counter.path(&format!("/pay/pay_x?t={token}"));
-    for wrong in [
-        page.to_owned(),
-        format!("{page}?t="),
-        format!("{page}?t={}", "0".repeat(32)),
-        unknown,
-    ] {
+    for wrong in [page.to_owned(), format!("{page}?t="), format!("{page}?t={}", "0".repeat(32)), unknown] {
         assert_eq!(counter.client.get(&wrong).send().await.unwrap().status(), 404);
-        let paid = form(counter.client.post(&wrong), "card", APPROVES)
-            .send()
-            .await
-            .unwrap();
+        let paid = form(counter.client.post(&wrong), "card", APPROVES).send().await.unwrap();
         assert_eq!(paid.status(), 404);
         let json = counter.client.get(&wrong).header("accept", "application/json");
-        assert_eq!(
-            error(json.send().await.unwrap(), 404).await["code"],
-            "payment_not_found"
-        );
+        assert_eq!(error(json.send().await.unwrap(), 404).await["code"], "payment_not_found");
     }
     assert_eq!(counter.look_up(&payment).await["status"], "awaiting_payer");
 }
@@ -177,10 +133,7 @@ async fn a_browser_is_led_through_the_pages() {
 
     let page = read().await;
     let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"),
-        "{policy}"
-    );
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
     assert_eq!(page.headers()["referrer-policy"], "no-referrer");
     assert_eq!(page.headers()["cache-control"], "no-store");
     let html = page.text().await.unwrap();
@@ -188,11 +141,7 @@ async fn a_browser_is_led_through_the_pages() {
     assert!(html.contains("Two croissants &lt;b&gt;&amp; a coffee&lt;/b&gt;") && !html.contains("<b>"));
     assert!(!html.contains("<script") && !html.contains("style="));
     for card in &PRACTICE_CARDS {
-        assert!(
-            html.contains(&card.spaced()) && html.contains(card.does),
-            "{}",
-            card.number
-        );
+        assert!(html.contains(&card.spaced()) && html.contains(card.does), "{}", card.number);
     }
 
     let declined = counter.pay_by_form(&payment, DECLINES).await;
@@ -206,21 +155,10 @@ async fn a_browser_is_led_through_the_pages() {
 
     let challenged = counter.pay_by_form(&payment, THREE_DS).await;
     let challenge = counter.path(challenged.headers()["location"].to_str().unwrap());
-    let html = counter
-        .client
-        .get(&challenge)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let html = counter.client.get(&challenge).send().await.unwrap().text().await.unwrap();
     assert!(html.contains("Approve") && html.contains("Fail"));
     assert!(read().await.text().await.unwrap().contains("One more step"));
-    let approved = form(counter.client.post(&challenge), "outcome", "ok")
-        .send()
-        .await
-        .unwrap();
+    let approved = form(counter.client.post(&challenge), "outcome", "ok").send().await.unwrap();
     assert_eq!(approved.status(), 303);
 
     let html = read().await.text().await.unwrap();
@@ -246,38 +184,20 @@ async fn a_real_looking_card_number_is_refused_and_kept_nowhere() {
     let counter = open(false, Some(path.clone())).await;
     let payment = counter.payment("order-1").await;
     let real = "4111 1111 1111 1111";
-    for typed in [
-        real.to_owned(),
-        real.replace(' ', ""),
-        real.replace(' ', "-"),
-        "5555555555554444".to_owned(),
-    ] {
+    for typed in [real.to_owned(), real.replace(' ', ""), real.replace(' ', "-"), "5555555555554444".to_owned()] {
         let answer = counter.pay(&payment, &typed).await;
         assert_eq!(answer.status(), 422);
         let answer = answer.text().await.unwrap();
-        assert!(
-            answer.contains("not_a_practice_card") && !answer.contains(&typed),
-            "{answer}"
-        );
+        assert!(answer.contains("not_a_practice_card") && !answer.contains(&typed), "{answer}");
         let page = counter.pay_by_form(&payment, &typed).await;
         assert_eq!(page.status(), 422);
         assert!(!page.text().await.unwrap().contains(&typed));
     }
     // Nor where it does not belong: a number instead of text, another field, a note, a name, an unknown field.
-    let as_number = counter
-        .client
-        .post(counter.pay_url(&payment))
-        .header("accept", "application/json");
-    let refused = as_number
-        .json(&json!({ "card": 4_111_111_111_111_111_u64 }))
-        .send()
-        .await
-        .unwrap();
+    let as_number = counter.client.post(counter.pay_url(&payment)).header("accept", "application/json");
+    let refused = as_number.json(&json!({ "card": 4_111_111_111_111_111_u64 })).send().await.unwrap();
     let refused = refused.text().await.unwrap();
-    assert!(
-        refused.contains("\"card\"") && !refused.contains("11111111"),
-        "{refused}"
-    );
+    assert!(refused.contains("\"card\"") && !refused.contains("11111111"), "{refused}");
     for (field, value) in [
         ("description", json!(format!("card: {real}"))),
         ("reference", json!("4111111111111111")),

@@ -40,11 +40,7 @@ async fn a_webhook_is_signed_over_time_and_body() {
 async fn a_refused_webhook_is_tried_again_with_the_same_bytes() {
     let mut counter = open(true, None).await;
     let webhooks = counter.webhooks.as_mut().unwrap();
-    webhooks.answer_next_with(&[
-        StatusCode::INTERNAL_SERVER_ERROR,
-        StatusCode::NOT_FOUND,
-        StatusCode::FOUND,
-    ]);
+    webhooks.answer_next_with(&[StatusCode::INTERNAL_SERVER_ERROR, StatusCode::NOT_FOUND, StatusCode::FOUND]);
     paid(&counter, "order-1", APPROVES).await;
     let webhooks = counter.webhooks.as_mut().unwrap();
     let first = webhooks.next().await;
@@ -57,11 +53,7 @@ async fn a_refused_webhook_is_tried_again_with_the_same_bytes() {
 #[tokio::test]
 async fn a_webhook_is_given_up_after_five_attempts() {
     let mut counter = open(true, None).await;
-    counter
-        .webhooks
-        .as_mut()
-        .unwrap()
-        .answer_next_with(&[StatusCode::SERVICE_UNAVAILABLE; 5]);
+    counter.webhooks.as_mut().unwrap().answer_next_with(&[StatusCode::SERVICE_UNAVAILABLE; 5]);
     paid(&counter, "order-1", APPROVES).await;
     assert_eq!(counter.webhook_types(5).await, ["payment.processing"; 5]);
     assert_eq!(counter.webhook_types(1).await, ["payment.succeeded"]);
@@ -72,19 +64,12 @@ async fn a_webhook_is_given_up_after_five_attempts() {
 async fn a_webhook_that_was_not_sent_is_sent_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut counter = open(true, Some(dir.path().join("sandbox.json"))).await;
-    counter
-        .webhooks
-        .as_mut()
-        .unwrap()
-        .answer_next_with(&[StatusCode::SERVICE_UNAVAILABLE]);
+    counter.webhooks.as_mut().unwrap().answer_next_with(&[StatusCode::SERVICE_UNAVAILABLE]);
     // Held back until the payment is looked up, which happens after the restart only.
     let payment = paid(&counter, "order-1", WEBHOOK_LATE).await;
     let mut counter = counter.restart().await;
     counter.look_up(&payment).await;
-    assert_eq!(
-        counter.webhook_types(3).await,
-        ["payment.processing", "payment.processing", "payment.succeeded"]
-    );
+    assert_eq!(counter.webhook_types(3).await, ["payment.processing", "payment.processing", "payment.succeeded"]);
 }
 
 #[tokio::test]
@@ -108,19 +93,10 @@ async fn a_flush_lets_late_webhooks_go() {
     let mut counter = open(true, None).await;
     paid(&counter, "late", WEBHOOK_LATE).await;
     let flushed = counter.post("/v1/test/flush").send().await.unwrap();
-    assert_eq!(
-        flushed.json::<serde_json::Value>().await.unwrap(),
-        json!({ "released": 2 })
-    );
-    assert_eq!(
-        counter.webhook_types(2).await,
-        ["payment.processing", "payment.succeeded"]
-    );
+    assert_eq!(flushed.json::<serde_json::Value>().await.unwrap(), json!({ "released": 2 }));
+    assert_eq!(counter.webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
     let flushed = counter.post("/v1/test/flush").send().await.unwrap();
-    assert_eq!(
-        flushed.json::<serde_json::Value>().await.unwrap(),
-        json!({ "released": 0 })
-    );
+    assert_eq!(flushed.json::<serde_json::Value>().await.unwrap(), json!({ "released": 0 }));
 }
 
 #[tokio::test]
@@ -139,10 +115,7 @@ async fn webhooks_come_twice() {
 async fn webhooks_come_out_of_order() {
     let mut counter = open(true, None).await;
     paid(&counter, "order-1", WEBHOOK_REVERSED).await;
-    assert_eq!(
-        counter.webhook_types(2).await,
-        ["payment.succeeded", "payment.processing"]
-    );
+    assert_eq!(counter.webhook_types(2).await, ["payment.succeeded", "payment.processing"]);
     assert_eq!(counter.event_types().await, ["payment.processing", "payment.succeeded"]);
 }
 
@@ -166,10 +139,7 @@ async fn a_canceled_payment_says_so() {
     let payment = counter.payment("order-1").await;
     counter.cancel(&payment).await;
     let event = counter.webhook().await;
-    assert_eq!(
-        (text(&event["type"]), text(&event["data"]["status"])),
-        ("payment.canceled", "canceled")
-    );
+    assert_eq!((text(&event["type"]), text(&event["data"]["status"])), ("payment.canceled", "canceled"));
 }
 
 #[tokio::test]
@@ -181,17 +151,9 @@ async fn shutting_down_does_not_wait_for_a_deaf_receiver() {
     let sandbox = comptoir_sandbox::Sandbox::start(config).await.unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = |path: &str| client.post(format!("{}{path}", sandbox.url())).bearer_auth(SECRET_KEY);
-    let payment = post("/v1/payments")
-        .header("idempotency-key", "1")
-        .json(&order("order-1"))
-        .send()
-        .await
-        .unwrap();
+    let payment = post("/v1/payments").header("idempotency-key", "1").json(&order("order-1")).send().await.unwrap();
     let payment: serde_json::Value = payment.json().await.unwrap();
-    post(&format!("/v1/payments/{}/cancel", text(&payment["id"])))
-        .send()
-        .await
-        .unwrap();
+    post(&format!("/v1/payments/{}/cancel", text(&payment["id"]))).send().await.unwrap();
     // It called, and will never be answered.
     let _call = deaf.accept().await.unwrap();
     sandbox.shutdown().await;

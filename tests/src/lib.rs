@@ -149,7 +149,10 @@ impl Person {
         let Ok(page) = self.client.page(chat, None, 200) else {
             return Vec::new();
         };
-        page.bubbles.iter().map(|bubble| format!("{}: {}", if bubble.mine { "me" } else { "you" }, bubble.text)).collect()
+        page.bubbles
+            .iter()
+            .map(|bubble| format!("{}: {}", if bubble.mine { "me" } else { "you" }, bubble.text))
+            .collect()
     }
 
     pub fn bubbles(&self, chat: ConversationId) -> Vec<Bubble> {
@@ -196,7 +199,9 @@ impl Person {
     /// Everything unsent is at the relay and everything there is here.
     pub async fn syncs(&self) {
         let synced = tokio::time::timeout(PATIENCE, self.client.sync(|_| {})).await;
-        synced.unwrap_or_else(|_| panic!("{} never synced: {:?}", self.name, *self.client.status().borrow())).expect("sync");
+        synced
+            .unwrap_or_else(|_| panic!("{} never synced: {:?}", self.name, *self.client.status().borrow()))
+            .expect("sync");
     }
 
     /// For the message of a failed story.

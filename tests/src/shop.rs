@@ -39,15 +39,22 @@ impl Town {
         let dir = self.bakery_dir();
         std::fs::create_dir_all(&dir).expect("a folder");
         let write = |name: &str, text: String| std::fs::write(dir.join(name), text).expect("a file");
-        write("gateway.toml", format!(
-            "listen = \"127.0.0.1:{webhook_port}\"\n[providers.sandbox]\nurl = \"http://{provider_address}\"\n\
+        write(
+            "gateway.toml",
+            format!(
+                "listen = \"127.0.0.1:{webhook_port}\"\n[providers.sandbox]\nurl = \"http://{provider_address}\"\n\
              account = \"the-bakery\"\nsecret_key_file = \"sandbox.key\"\nwebhook_secret_file = \"sandbox.webhook\"\n"
-        ));
+            ),
+        );
         write("sandbox.key", SECRET.to_owned());
         write("sandbox.webhook", WEBHOOK_SECRET.to_owned());
-        write("catalogue.toml", "greeting = \"Bonjour! What can I get you?\"\ncurrency = \"EUR\"\n\
+        write(
+            "catalogue.toml",
+            "greeting = \"Bonjour! What can I get you?\"\ncurrency = \"EUR\"\n\
              [[product]]\nid = \"croissant\"\ntitle = \"Croissant\"\nprice_minor = 120\n\
-             [[product]]\nid = \"baguette\"\ntitle = \"Baguette\"\ndescription = \"Still warm\"\nprice_minor = 95\n".to_owned());
+             [[product]]\nid = \"baguette\"\ntitle = \"Baguette\"\ndescription = \"Still warm\"\nprice_minor = 95\n"
+                .to_owned(),
+        );
         #[cfg(unix)]
         for secret in ["sandbox.key", "sandbox.webhook"] {
             use std::os::unix::fs::PermissionsExt as _;
@@ -115,7 +122,10 @@ impl Bakery {
             .filter(|event| event["type"] == "payment.succeeded")
             .map(|event| {
                 let payment = &event["data"];
-                (payment["id"].as_str().expect("an id").to_owned(), payment["amount_minor"].as_i64().expect("an amount"))
+                (
+                    payment["id"].as_str().expect("an id").to_owned(),
+                    payment["amount_minor"].as_i64().expect("an amount"),
+                )
             })
             .collect();
         charges.sort();
@@ -125,12 +135,18 @@ impl Bakery {
 
     /// The operator's view of the books.
     pub async fn books(&self, town: &Town) -> serde_json::Value {
-        let (status, books) = comptoir_gateway::call(&town.bakery_dir(), "/ledger", None).await.expect("the till answers");
+        let (status, books) =
+            comptoir_gateway::call(&town.bakery_dir(), "/ledger", None).await.expect("the till answers");
         assert_eq!(status, 200, "{books}");
         books
     }
 
-    pub async fn refunds(&self, town: &Town, order: comptoir_content::OrderId, amount_minor: Option<i64>) -> (u16, serde_json::Value) {
+    pub async fn refunds(
+        &self,
+        town: &Town,
+        order: comptoir_content::OrderId,
+        amount_minor: Option<i64>,
+    ) -> (u16, serde_json::Value) {
         let body = serde_json::json!({ "order": order.to_string(), "amount_minor": amount_minor });
         comptoir_gateway::call(&town.bakery_dir(), "/refund", Some(body)).await.expect("the till answers")
     }
@@ -168,7 +184,8 @@ impl Person {
         self.says(chat, "Bonjour").await;
         let on = self
             .until("the greeting", |me| {
-                let greeting = me.bubbles(chat).into_iter().rfind(|bubble| !bubble.mine && !bubble.replies.is_empty())?;
+                let greeting =
+                    me.bubbles(chat).into_iter().rfind(|bubble| !bubble.mine && !bubble.replies.is_empty())?;
                 Some(greeting.uid)
             })
             .await;
@@ -186,4 +203,3 @@ impl Person {
         self.until(state.name(), |me| me.bill(chat).filter(|bill| bill.state == state)).await
     }
 }
-

@@ -23,7 +23,10 @@ async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
     alice.bill_is(chat, PaymentState::Paid).await;
     assert_eq!(bakery.charges().await, [120]);
     let books = bakery.books(&town).await;
-    assert_eq!((&books["postings"], &books["balanced"], &books["chain_holds"]), (&1.into(), &true.into(), &true.into()));
+    assert_eq!(
+        (&books["postings"], &books["balanced"], &books["chain_holds"]),
+        (&1.into(), &true.into(), &true.into())
+    );
 
     let file = alice.client.receipt_file(sheet.order).unwrap();
     let receipt = ReceiptFile::from_file(&file).unwrap();

@@ -44,23 +44,69 @@ impl Clock {
 
 /// Everything that can happen. Closed: a new thing that changes the world is a new line here.
 pub(crate) enum Input {
-    CreateAccount { request: CreateAccount, reply: Reply<(Account, OwnerKeys)> },
+    CreateAccount {
+        request: CreateAccount,
+        reply: Reply<(Account, OwnerKeys)>,
+    },
     Link(News),
-    AddContact { code: ContactCode, reply: Reply<ConversationId> },
-    SendText { chat: ConversationId, text: String, reply_to: Option<Uid>, reply: Reply<Uid> },
-    Tap { chat: ConversationId, on: Uid, title: String, reply: Reply<Uid> },
-    MarkRead { chat: ConversationId, reply: Reply<()> },
-    Block { account: AccountId, blocked: bool, reply: Reply<()> },
-    SetVerified { account: AccountId, verified: bool, reply: Reply<()> },
-    Pay { invoice: [u8; 32], tapped: Tapped, reply: Reply<State> },
-    SheetClosed { order: OrderId, hint: SheetHint, reply: Reply<State> },
-    AskNow { reply: Reply<()> },
-    LinkDevice { device: DeviceId, key: PublicKey, reply: Reply<(Account, Signed<DeviceCertificate>, String)> },
-    FinishLink { grant: FinishLink, reply: Reply<()> },
+    AddContact {
+        code: ContactCode,
+        reply: Reply<ConversationId>,
+    },
+    SendText {
+        chat: ConversationId,
+        text: String,
+        reply_to: Option<Uid>,
+        reply: Reply<Uid>,
+    },
+    Tap {
+        chat: ConversationId,
+        on: Uid,
+        title: String,
+        reply: Reply<Uid>,
+    },
+    MarkRead {
+        chat: ConversationId,
+        reply: Reply<()>,
+    },
+    Block {
+        account: AccountId,
+        blocked: bool,
+        reply: Reply<()>,
+    },
+    SetVerified {
+        account: AccountId,
+        verified: bool,
+        reply: Reply<()>,
+    },
+    Pay {
+        invoice: [u8; 32],
+        tapped: Tapped,
+        reply: Reply<State>,
+    },
+    SheetClosed {
+        order: OrderId,
+        hint: SheetHint,
+        reply: Reply<State>,
+    },
+    AskNow {
+        reply: Reply<()>,
+    },
+    LinkDevice {
+        device: DeviceId,
+        key: PublicKey,
+        reply: Reply<(Account, Signed<DeviceCertificate>, String)>,
+    },
+    FinishLink {
+        grant: FinishLink,
+        reply: Reply<()>,
+    },
     /// A turn of a room that extends the store: the till.
     Extension(Box<dyn FnOnce(&mut Actor) + Send>),
     /// The clock may have moved.
-    Tick { reply: Reply<()> },
+    Tick {
+        reply: Reply<()>,
+    },
     Reconnect,
     Pause,
     Stop,

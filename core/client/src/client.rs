@@ -15,6 +15,7 @@ use comptoir_sqlcipher::rusqlite::Connection as Db;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::ClientError;
 use crate::actor::{self, Clock, CreateAccount, FinishLink, Input, Reply, Threads};
 use crate::store::{Extension, Store, read_kv, search};
 use crate::turns::account::OwnerKeys;
@@ -23,7 +24,6 @@ use crate::vault::{KeyVault, database_key};
 use crate::views::{
     self, Bubble, ChatRow, Contact, Identity, LinkGrant, LinkRequest, Page, PayChoice, ReceiptRow, View,
 };
-use crate::ClientError;
 
 /// Changes that are kept for a listener who is slow. After more it hears [`View::Reset`].
 const CHANGES_MAX: usize = 256;
@@ -148,14 +148,7 @@ impl Client {
         let bell = Bell::new();
         let (inputs, receiver) = std::sync::mpsc::channel();
         let threads = actor::start(store, clock.clone(), bell.clone(), (inputs.clone(), receiver))?;
-        Ok(Self {
-            inputs,
-            bell,
-            readers: Mutex::default(),
-            open_reader,
-            clock,
-            threads: Mutex::new(Some(threads)),
-        })
+        Ok(Self { inputs, bell, readers: Mutex::default(), open_reader, clock, threads: Mutex::new(Some(threads)) })
     }
 
     /// Stops and waits until the store is closed. Whatever was unsent is sent after the next start.
@@ -571,4 +564,3 @@ fn check_relay(relay: &str) -> Result<(), ClientError> {
         _ => bad("without TLS only on this machine: use wss://"),
     }
 }
-

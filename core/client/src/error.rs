@@ -96,7 +96,9 @@ impl From<TurnError> for ClientError {
             }
             TurnError::Content(_) => Self::AskUser { code: "content.unreadable".to_owned(), detail },
             TurnError::Log(_) => Self::AskUser { code: "account.log".to_owned(), detail },
-            TurnError::Refused(refused) => Self::AskUser { code: refused.key().to_owned(), detail: refused.to_string() },
+            TurnError::Refused(refused) => {
+                Self::AskUser { code: refused.key().to_owned(), detail: refused.to_string() }
+            }
             TurnError::NotFound { what } => Self::AskUser { code: format!("{what}.unknown"), detail },
             TurnError::Corrupt { .. } => bug("storage.unreadable"),
         }

@@ -87,7 +87,12 @@ impl Tx<'_> {
              WHERE message.handled = 0 AND message.mine = 0 AND message.state = 'received' ORDER BY message.id LIMIT ?1",
         )?;
         let rows = select.query_map([limit], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, [u8; 16]>(2)?, row.get::<_, [u8; 20]>(3)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, Vec<u8>>(1)?,
+                row.get::<_, [u8; 16]>(2)?,
+                row.get::<_, [u8; 20]>(3)?,
+            ))
         })?;
         let mut incoming = Vec::new();
         for row in rows {

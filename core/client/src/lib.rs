@@ -28,5 +28,6 @@ pub use comptoir_engine::checkout::{SheetHint, State as PaymentState};
 pub use error::ClientError;
 pub use vault::{FileVault, KeyVault, VaultError};
 pub use views::{
-    Bubble, ChatRow, CheckoutView, Connection, Contact, Identity, LineView, LinkGrant, LinkRequest, Page, PayChoice, QuickReplyView, ReceiptRow, Sheet, View,
+    Bubble, ChatRow, CheckoutView, Connection, Contact, Identity, LineView, LinkGrant, LinkRequest, Page, PayChoice,
+    QuickReplyView, ReceiptRow, Sheet, View,
 };

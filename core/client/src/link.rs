@@ -63,7 +63,9 @@ pub(crate) enum Lost {
     /// It comes back by itself.
     Network,
     /// The relay does not accept this device. It is tried again, but a person may have to act.
-    Refused { detail: String },
+    Refused {
+        detail: String,
+    },
     Paused,
 }
 
@@ -231,9 +233,7 @@ async fn give_up(commands: &mut mpsc::UnboundedReceiver<Command>) -> End {
 async fn open(me: &Login) -> Result<(Socket, wire::Welcome), End> {
     let mut request = format!("{}/v1/ws", me.relay.trim_end_matches('/')).into_client_request().map_err(network)?;
     let address = address_of(request.uri()).ok_or(End::Lost(Lost::Network))?;
-    request
-        .headers_mut()
-        .insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wire::limits::SUBPROTOCOL));
+    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wire::limits::SUBPROTOCOL));
     let config = WebSocketConfig::default()
         .max_message_size(Some(wire::limits::FRAME_BYTES_MAX * 2))
         .max_frame_size(Some(wire::limits::FRAME_BYTES_MAX * 2))

@@ -1,8 +1,8 @@
 //! What a screen shows: plain values, read on a read-only connection.
 
 use comptoir_content::{
-    AccountKind, Amount, Body, Content, ConversationId, DeviceId, Handoff, LineKind, OrderId, PaymentRequest, PublicKey,
-    Signed, Timestamp,
+    AccountKind, Amount, Body, Content, ConversationId, DeviceId, Handoff, LineKind, OrderId, PaymentRequest,
+    PublicKey, Signed, Timestamp,
 };
 use comptoir_engine::checkout::{Checkout, State};
 use comptoir_sqlcipher::rusqlite::{Connection as Db, OptionalExtension as _, Row, params};
@@ -312,9 +312,8 @@ pub(crate) fn page(
 
 /// One message by its row id, with the chat it is in.
 pub(crate) fn bubble(db: &Db, id: i64, now: Timestamp) -> Result<(ConversationId, Bubble), TurnError> {
-    let chat: [u8; 16] = db
-        .prepare_cached("SELECT uid FROM conversation WHERE id = ?1")?
-        .query_row([id >> 36], |row| row.get(0))?;
+    let chat: [u8; 16] =
+        db.prepare_cached("SELECT uid FROM conversation WHERE id = ?1")?.query_row([id >> 36], |row| row.get(0))?;
     let chat = ConversationId(chat);
     let page = page(db, chat, Some(id + 1), 1, now)?;
     let bubble = page.bubbles.into_iter().next().ok_or(TurnError::NotFound { what: "message" })?;
@@ -342,7 +341,8 @@ fn complete_bubble(
     match Content::decode(content)?.body {
         Body::Text(text) if !tapped => bubble.replies = titles(text.quick_replies),
         Body::Card(card) => {
-            bubble.text = if card.subtitle.is_empty() { card.title } else { format!("{}\n{}", card.title, card.subtitle) };
+            bubble.text =
+                if card.subtitle.is_empty() { card.title } else { format!("{}\n{}", card.title, card.subtitle) };
             bubble.price = card.price;
             bubble.replies = titles(card.buttons);
         }
@@ -380,9 +380,7 @@ pub(crate) fn checkout_view(
         })
     });
     let sheet = match (checkout.state, &checkout.request) {
-        (State::AwaitingConsent, Some(request)) if request.expires_at > now => {
-            Some(Sheet::of(chat, checkout, request))
-        }
+        (State::AwaitingConsent, Some(request)) if request.expires_at > now => Some(Sheet::of(chat, checkout, request)),
         _ => None,
     };
     Ok(CheckoutView {

@@ -86,9 +86,7 @@ impl Account {
     /// [`LogRefused`] names the first entry that cannot be believed.
     pub fn read(log: &AccountLog) -> Result<Self, LogRefused> {
         if log.links.len() > limits::LOG_ENTRIES_MAX {
-            return Err(LogRefused::TooLong {
-                max: limits::LOG_ENTRIES_MAX,
-            });
+            return Err(LogRefused::TooLong { max: limits::LOG_ENTRIES_MAX });
         }
         let genesis = Genesis::decode(&log.genesis).map_err(LogRefused::Genesis)?;
         let mut account = Self {
@@ -96,17 +94,11 @@ impl Account {
             kind: genesis.kind,
             account_key: genesis.account_key,
             recovery_hash: genesis.recovery_hash,
-            head: LogHead {
-                len: 0,
-                hash: Hash::of(&log.genesis),
-            },
+            head: LogHead { len: 0, hash: Hash::of(&log.genesis) },
             devices: BTreeMap::new(),
             tills: Vec::new(),
             replaced: 0,
-            log: AccountLog {
-                genesis: log.genesis.clone(),
-                links: Vec::new(),
-            },
+            log: AccountLog { genesis: log.genesis.clone(), links: Vec::new() },
         };
         for link in &log.links {
             account.append(link)?;
@@ -150,10 +142,7 @@ impl Account {
             return Err(LogRefused::Signer { index });
         }
         self.apply(index, entry)?;
-        self.head = LogHead {
-            len: index + 1,
-            hash: link.hash(),
-        };
+        self.head = LogHead { len: index + 1, hash: link.hash() };
         self.log.links.push(link.clone());
         Ok(())
     }
@@ -170,22 +159,12 @@ impl Account {
                     return refuse("a device with a role that its account cannot have");
                 }
                 if self.devices.contains_key(&certificate.device)
-                    || self
-                        .devices
-                        .values()
-                        .any(|known| known.certificate.key == certificate.key)
+                    || self.devices.values().any(|known| known.certificate.key == certificate.key)
                 {
                     return refuse("a device that was there already");
                 }
                 let certificate = certificate.into_inner();
-                self.devices.insert(
-                    certificate.device,
-                    Device {
-                        certificate,
-                        signed,
-                        revoked: false,
-                    },
-                );
+                self.devices.insert(certificate.device, Device { certificate, signed, revoked: false });
             }
             Statement::DeviceRevoked { device } => match self.devices.get_mut(&device) {
                 Some(known) => known.revoked = true,
@@ -200,10 +179,7 @@ impl Account {
                 {
                     return refuse("a till certificate that cannot be");
                 }
-                self.tills.push(Till {
-                    certificate,
-                    revoked_since: None,
-                });
+                self.tills.push(Till { certificate, revoked_since: None });
             }
             Statement::TillRevoked { till, since } => {
                 match self.tills.iter_mut().find(|known| known.certificate.till == till) {
@@ -223,18 +199,13 @@ impl Account {
 
     /// The devices that are not revoked.
     pub fn active_devices(&self) -> impl Iterator<Item = &DeviceCertificate> {
-        self.devices
-            .values()
-            .filter(|device| !device.revoked)
-            .map(|device| &device.certificate)
+        self.devices.values().filter(|device| !device.revoked).map(|device| &device.certificate)
     }
 
     /// True when the device is on the log with this key and was not revoked.
     #[must_use]
     pub fn has_device(&self, device: DeviceId, key: PublicKey) -> bool {
-        self.devices
-            .get(&device)
-            .is_some_and(|known| !known.revoked && known.certificate.key == key)
+        self.devices.get(&device).is_some_and(|known| !known.revoked && known.certificate.key == key)
     }
 
     /// Whether `till` may have signed for this account at `at`, in this term, for this kind of money.
@@ -275,22 +246,14 @@ impl Account {
         if certificate.account == self.id && known.is_some_and(|known| known.signed == *signed && !known.revoked) {
             Ok(certificate)
         } else {
-            Err(ContentError::Signature {
-                what: "device certificate",
-            })
+            Err(ContentError::Signature { what: "device certificate" })
         }
     }
 
     /// Makes and signs the entry that comes next.
     #[must_use]
     pub fn next_link(&self, statement: Statement, key: &SigningKey, now: Timestamp) -> LogLink {
-        let entry = LogEntry {
-            account: self.id,
-            index: self.head.len,
-            previous: self.head.hash,
-            at: now,
-            statement,
-        };
+        let entry = LogEntry { account: self.id, index: self.head.len, previous: self.head.hash, at: now, statement };
         LogLink::sign(&entry, key)
     }
 }

@@ -144,20 +144,13 @@ pub enum Input<'a> {
     /// Another device of ours placed this order, and watches over it.
     PlacedElsewhere(Box<OrderPlaced>),
     /// The till answered; `payees` stand in the shop's profile.
-    Answered {
-        answer: Verified<PaymentAnswer>,
-        merchant: &'a Account,
-        payees: &'a [Payee],
-    },
+    Answered { answer: Verified<PaymentAnswer>, merchant: &'a Account, payees: &'a [Payee] },
     /// The payment sheet closed.
     SheetClosed(SheetHint),
     /// A verified receipt for this order.
     Settled(Settled),
     /// A signed refund.
-    Refunded {
-        refund: Verified<Refund>,
-        merchant: &'a Account,
-    },
+    Refunded { refund: Verified<Refund>, merchant: &'a Account },
     /// The time that `wake_at` named has come.
     Woken { random: u32 },
 }
@@ -208,26 +201,16 @@ impl Checkout {
     }
 
     fn order(&self) -> Result<&OrderPlaced, Refused> {
-        self.order.as_ref().ok_or(Refused::OutOfOrder {
-            state: self.state.name(),
-            input: "anything about an order",
-        })
+        self.order.as_ref().ok_or(Refused::OutOfOrder { state: self.state.name(), input: "anything about an order" })
     }
 
     fn ask(&self) -> Result<AskPayment, Refused> {
         let order = self.order()?;
-        Ok(AskPayment {
-            order: order.order,
-            payment: order.payment,
-            attempt: order.attempt,
-        })
+        Ok(AskPayment { order: order.order, payment: order.payment, attempt: order.attempt })
     }
 
     fn stay(self) -> Result<Step, Refused> {
-        Ok(Step {
-            next: self,
-            effects: vec![],
-        })
+        Ok(Step { next: self, effects: vec![] })
     }
 }
 
@@ -249,14 +232,9 @@ pub fn step(checkout: Checkout, input: Input<'_>, now: Timestamp) -> Result<Step
             I::PlacedElsewhere(_),
         ) => checkout.stay(),
 
-        (
-            S::Placed | S::AwaitingConsent | S::Settling | S::NotPaid,
-            I::Answered {
-                answer,
-                merchant,
-                payees,
-            },
-        ) => answered(checkout, &answer, merchant, payees, now),
+        (S::Placed | S::AwaitingConsent | S::Settling | S::NotPaid, I::Answered { answer, merchant, payees }) => {
+            answered(checkout, &answer, merchant, payees, now)
+        }
         // News about an attempt that the receipt has overtaken.
         (S::Paid | S::PartRefunded | S::Refunded, I::Answered { .. }) => checkout.stay(),
 
@@ -280,21 +258,13 @@ pub fn step(checkout: Checkout, input: Input<'_>, now: Timestamp) -> Result<Step
             refunded(checkout, &refund, merchant)
         }
 
-        (S::Offered, I::Woken { .. }) if checkout.invoice.expires_at <= now => Ok(Step {
-            next: Checkout {
-                state: S::Expired,
-                wake_at: None,
-                ..checkout
-            },
-            effects: vec![],
-        }),
+        (S::Offered, I::Woken { .. }) if checkout.invoice.expires_at <= now => {
+            Ok(Step { next: Checkout { state: S::Expired, wake_at: None, ..checkout }, effects: vec![] })
+        }
         (S::Placed | S::AwaitingConsent | S::Settling, I::Woken { random }) => ask_again(checkout, random, now),
         (_, I::Woken { .. }) => checkout.stay(),
 
-        (state, input) => Err(Refused::OutOfOrder {
-            state: state.name(),
-            input: input.name(),
-        }),
+        (state, input) => Err(Refused::OutOfOrder { state: state.name(), input: input.name() }),
     }
 }
 
@@ -346,10 +316,7 @@ fn place(checkout: Checkout, choice: Choice, merchant: &Account, now: Timestamp)
         wake_at: Some(now.plus_ms(PATIENCE_MS)),
         ..checkout
     };
-    Ok(Step {
-        next,
-        effects: vec![Effect::SendOrder(order)],
-    })
+    Ok(Step { next, effects: vec![Effect::SendOrder(order)] })
 }
 
 /// This device shows that the invoice is being paid; the one that holds the payer key asks and opens sheets.
@@ -411,10 +378,7 @@ fn answered(
         && answer.payer_key == order.payer_key
         && answer.invoice_hash == invoice.hash();
     if !about_us {
-        return Err(Refused::OutOfOrder {
-            state: checkout.state.name(),
-            input: "an answer about another order",
-        });
+        return Err(Refused::OutOfOrder { state: checkout.state.name(), input: "an answer about another order" });
     }
     if answer.attempt != order.attempt {
         // An echo of an earlier attempt says nothing about this one.
@@ -430,11 +394,8 @@ fn answered(
             if request.amount.currency() != invoice.currency || Some(request.amount.minor()) != expected {
                 return Err(Refused::AmountDiffers);
             }
-            let payee = Payee {
-                provider: request.provider.clone(),
-                account: request.account.clone(),
-                live: invoice.live,
-            };
+            let payee =
+                Payee { provider: request.provider.clone(), account: request.account.clone(), live: invoice.live };
             if !payees.contains(&payee) || !invoice.payees.contains(&payee) || request.provider != order.provider {
                 return Err(Refused::PayeeUnknown);
             }
@@ -442,11 +403,7 @@ fn answered(
                 return settling(checkout, now);
             }
             let again = checkout.request.as_ref() == Some(request);
-            let effects = if again {
-                vec![]
-            } else {
-                vec![Effect::OpenSheet(request.clone())]
-            };
+            let effects = if again { vec![] } else { vec![Effect::OpenSheet(request.clone())] };
             let next = Checkout {
                 state: State::AwaitingConsent,
                 request: Some(request.clone()),
@@ -476,16 +433,8 @@ fn answered(
 
 fn settling(checkout: Checkout, now: Timestamp) -> Result<Step, Refused> {
     let ask = checkout.ask()?;
-    let next = Checkout {
-        state: State::Settling,
-        asks: 0,
-        wake_at: Some(now.plus_ms(PATIENCE_MS)),
-        ..checkout
-    };
-    Ok(Step {
-        next,
-        effects: vec![Effect::Ask(ask)],
-    })
+    let next = Checkout { state: State::Settling, asks: 0, wake_at: Some(now.plus_ms(PATIENCE_MS)), ..checkout };
+    Ok(Step { next, effects: vec![Effect::Ask(ask)] })
 }
 
 /// Asks the till once more, and later each time. A hand-off that ran out may have been used just before.
@@ -499,16 +448,8 @@ fn ask_again(checkout: Checkout, random: u32, now: Timestamp) -> Result<Step, Re
         state => state,
     };
     let wake_at = outbox::next_try(checkout.asks.saturating_add(4), random, now);
-    let next = Checkout {
-        state,
-        asks: checkout.asks.saturating_add(1),
-        wake_at: Some(wake_at),
-        ..checkout
-    };
-    Ok(Step {
-        next,
-        effects: vec![Effect::Ask(ask)],
-    })
+    let next = Checkout { state, asks: checkout.asks.saturating_add(1), wake_at: Some(wake_at), ..checkout };
+    Ok(Step { next, effects: vec![Effect::Ask(ask)] })
 }
 
 fn settle(checkout: Checkout, settled: Settled) -> Result<Step, Refused> {
@@ -532,23 +473,10 @@ fn settle(checkout: Checkout, settled: Settled) -> Result<Step, Refused> {
 }
 
 fn refunded(checkout: Checkout, refund: &Verified<Refund>, merchant: &Account) -> Result<Step, Refused> {
-    let receipt = checkout.receipt.as_ref().ok_or(Refused::ReceiptUnverified {
-        why: "there is no receipt",
-    })?;
+    let receipt = checkout.receipt.as_ref().ok_or(Refused::ReceiptUnverified { why: "there is no receipt" })?;
     check_refund(refund, merchant, receipt)?;
     // The sum only grows: refunds may arrive in any order, and twice.
     let refunded_minor = checkout.refunded_minor.max(refund.refunded.minor());
-    let state = if refunded_minor == receipt.amount.minor() {
-        State::Refunded
-    } else {
-        State::PartRefunded
-    };
-    Ok(Step {
-        next: Checkout {
-            state,
-            refunded_minor,
-            ..checkout
-        },
-        effects: vec![],
-    })
+    let state = if refunded_minor == receipt.amount.minor() { State::Refunded } else { State::PartRefunded };
+    Ok(Step { next: Checkout { state, refunded_minor, ..checkout }, effects: vec![] })
 }

@@ -69,11 +69,7 @@ pub fn judge(weight: Weight, facts: &Facts) -> Result<(), Refused> {
         Some(Basis::Action(_)) => {
             let action = facts.action_accepted_at.ok_or(Refused::ConsentUnknown)?;
             let within = |at: Timestamp| (-SKEW_MS..=WINDOW_MS + SKEW_MS).contains(&at.since_ms(action));
-            if within(facts.sent_at) && within(facts.accepted_at) {
-                Ok(())
-            } else {
-                Err(Refused::ConsentClosed)
-            }
+            if within(facts.sent_at) && within(facts.accepted_at) { Ok(()) } else { Err(Refused::ConsentClosed) }
         }
         Some(Basis::Order(_)) if facts.order_is_ours => Ok(()),
         Some(Basis::Token(_)) if facts.token_is_good => Ok(()),
@@ -115,23 +111,14 @@ mod tests {
     #[test]
     fn later_it_may_not_whatever_its_own_clock_says() {
         assert_eq!(check(24 * HOUR + SKEW_MS + 1, |_| {}), Err(Refused::ConsentClosed));
-        assert_eq!(
-            check(48 * HOUR, |facts| facts.sent_at = Timestamp(1_700_000_000_000)),
-            Err(Refused::ConsentClosed)
-        );
-        assert_eq!(
-            check(HOUR, |facts| facts.sent_at = facts.sent_at.plus_ms(48 * HOUR)),
-            Err(Refused::ConsentClosed)
-        );
+        assert_eq!(check(48 * HOUR, |facts| facts.sent_at = Timestamp(1_700_000_000_000)), Err(Refused::ConsentClosed));
+        assert_eq!(check(HOUR, |facts| facts.sent_at = facts.sent_at.plus_ms(48 * HOUR)), Err(Refused::ConsentClosed));
         assert_eq!(check(-HOUR, |_| {}), Err(Refused::ConsentClosed));
     }
 
     #[test]
     fn an_action_that_never_was_allows_nothing() {
-        assert_eq!(
-            check(0, |facts| facts.action_accepted_at = None),
-            Err(Refused::ConsentUnknown)
-        );
+        assert_eq!(check(0, |facts| facts.action_accepted_at = None), Err(Refused::ConsentUnknown));
         assert_eq!(check(0, |facts| facts.basis = None), Err(Refused::ConsentUnknown));
     }
 

@@ -72,10 +72,7 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
     use {Conversation as S, Input as I};
     let to = |next, effects| Ok(Step { next, effects });
     match (conversation, input) {
-        (S::Absent, I::Start) => to(
-            S::Opening { generation: 0 },
-            vec![Effect::CreateGroup { generation: 0 }],
-        ),
+        (S::Absent, I::Start) => to(S::Opening { generation: 0 }, vec![Effect::CreateGroup { generation: 0 }]),
         (S::Lost { generation }, I::Start) => {
             let generation = generation.saturating_add(1);
             to(S::Opening { generation }, vec![Effect::CreateGroup { generation }])
@@ -94,10 +91,9 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         {
             to(S::Open { generation }, vec![Effect::SealAgain])
         }
-        (S::Opening { generation: ours }, I::Joined { generation }) if generation >= ours => to(
-            S::Open { generation },
-            vec![Effect::DropGroup { generation: ours }, Effect::SealAgain],
-        ),
+        (S::Opening { generation: ours }, I::Joined { generation }) if generation >= ours => {
+            to(S::Open { generation }, vec![Effect::DropGroup { generation: ours }, Effect::SealAgain])
+        }
         (S::Open { generation: ours }, I::Joined { generation }) if generation > ours => {
             to(S::Open { generation }, vec![Effect::SealAgain])
         }
@@ -106,16 +102,12 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         (S::Absent, I::Unreadable { generation }) => to(S::Lost { generation }, vec![]),
         (S::Awaiting { generation: lost }, I::Unreadable { generation }) if generation >= lost => {
             let next = generation.saturating_add(1);
-            to(
-                S::Opening { generation: next },
-                vec![Effect::CreateGroup { generation: next }, Effect::SealAgain],
-            )
+            to(S::Opening { generation: next }, vec![Effect::CreateGroup { generation: next }, Effect::SealAgain])
         }
         (_, I::Unreadable { .. }) => to(conversation, vec![]),
-        (S::Absent, I::Ordered | I::Stale { .. }) => Err(Refused::OutOfOrder {
-            state: "a conversation nobody began",
-            input: "an answer of the relay",
-        }),
+        (S::Absent, I::Ordered | I::Stale { .. }) => {
+            Err(Refused::OutOfOrder { state: "a conversation nobody began", input: "an answer of the relay" })
+        }
     }
 }
 
@@ -137,11 +129,7 @@ mod tests {
 
     #[test]
     fn an_invitation_that_cannot_be_opened_starts_the_next_generation() {
-        let step = step(
-            Conversation::Awaiting { generation: 3 },
-            Input::Unreadable { generation: 3 },
-        )
-        .unwrap();
+        let step = step(Conversation::Awaiting { generation: 3 }, Input::Unreadable { generation: 3 }).unwrap();
         assert_eq!(step.next, Conversation::Opening { generation: 4 });
     }
 

@@ -46,10 +46,7 @@ impl Opened {
         if account.id != self.sender.account || !account.has_device(self.sender.device, self.sender.key) {
             return Err(InboxRefused::RevokedDevice);
         }
-        Ok(Said {
-            content: Content::decode(&self.plaintext)?,
-            sender: self.sender,
-        })
+        Ok(Said { content: Content::decode(&self.plaintext)?, sender: self.sender })
     }
 }
 
@@ -60,10 +57,6 @@ impl Said {
     /// Those of the look-up.
     pub fn dedupe<E>(self, is_known: impl FnOnce(&Member, Uid) -> Result<bool, E>) -> Result<Arrival, E> {
         let uid = self.content.uid;
-        Ok(if is_known(&self.sender, uid)? {
-            Arrival::Duplicate(uid)
-        } else {
-            Arrival::New(Box::new(self))
-        })
+        Ok(if is_known(&self.sender, uid)? { Arrival::Duplicate(uid) } else { Arrival::New(Box::new(self)) })
     }
 }

@@ -13,12 +13,7 @@ use crate::limits::{self, check_text, check_title};
 pub fn check_rules(invoice: &Invoice) -> Result<(), Refused> {
     let rule = |field| Refused::InvoiceRule { field };
     check_title("title", &invoice.title, limits::INVOICE_TITLE_CHARS_MAX)?;
-    check_text(
-        "description",
-        &invoice.description,
-        limits::INVOICE_DESCRIPTION_CHARS_MAX,
-        true,
-    )?;
+    check_text("description", &invoice.description, limits::INVOICE_DESCRIPTION_CHARS_MAX, true)?;
     if invoice.payload.len() > limits::INVOICE_PAYLOAD_BYTES_MAX {
         return Err(rule("payload"));
     }
@@ -49,10 +44,7 @@ pub fn check_rules(invoice: &Invoice) -> Result<(), Refused> {
         return Err(rule("expiry"));
     }
     let rising = invoice.tips_minor.windows(2).all(|pair| pair[0] < pair[1]);
-    let within = invoice
-        .tips_minor
-        .iter()
-        .all(|&tip| tip > 0 && tip <= invoice.tip_max_minor);
+    let within = invoice.tips_minor.iter().all(|&tip| tip > 0 && tip <= invoice.tip_max_minor);
     if invoice.tip_max_minor < 0
         || Amount::new(invoice.tip_max_minor, invoice.currency).is_err()
         || invoice.tips_minor.len() > limits::TIPS_MAX
@@ -76,8 +68,7 @@ pub fn check_rules(invoice: &Invoice) -> Result<(), Refused> {
 pub fn sum_minor(lines: &[Line]) -> Option<i64> {
     lines.iter().try_fold(0i64, |sum, line| {
         let line = line.unit_minor.checked_mul(i64::from(line.quantity))?;
-        sum.checked_add(line)
-            .filter(|sum| sum.abs() <= comptoir_content::MINOR_MAX)
+        sum.checked_add(line).filter(|sum| sum.abs() <= comptoir_content::MINOR_MAX)
     })
 }
 

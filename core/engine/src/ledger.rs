@@ -85,13 +85,8 @@ mod tests {
         }
         for (there, back) in [(Kind::Capture, Kind::Refund), (Kind::Surplus, Kind::SurplusRefund)] {
             for book in [Book::Provider, Book::Sales, Book::Surplus] {
-                let sum = |kind| {
-                    post(kind, amount)
-                        .iter()
-                        .filter(|leg| leg.book == book)
-                        .map(|leg| leg.minor)
-                        .sum::<i64>()
-                };
+                let sum =
+                    |kind| post(kind, amount).iter().filter(|leg| leg.book == book).map(|leg| leg.minor).sum::<i64>();
                 assert_eq!(sum(there) + sum(back), 0);
             }
         }

@@ -63,24 +63,13 @@ fn check(
             return Err(Refused::InvoiceSignature);
         }
     }
-    if taken
-        .iter()
-        .any(|known| known.payment == placed.payment && known.order != placed.order)
-    {
+    if taken.iter().any(|known| known.payment == placed.payment && known.order != placed.order) {
         return Err(Refused::InvoiceSignature);
     }
-    if taken
-        .iter()
-        .filter(same_order)
-        .any(|known| known.attempt == placed.attempt)
-    {
+    if taken.iter().filter(same_order).any(|known| known.attempt == placed.attempt) {
         return Ok(Decision::Again);
     }
-    if taken
-        .iter()
-        .filter(same_order)
-        .any(|known| known.state == payment::State::Captured)
-    {
+    if taken.iter().filter(same_order).any(|known| known.state == payment::State::Captured) {
         return Err(Refused::AlreadyPaid);
     }
     let single = invoice.max_payments == 1;
@@ -88,10 +77,7 @@ fn check(
     if taken.iter().any(|known| in_slot(&known)) {
         return Err(Refused::Checking);
     }
-    let paid = taken
-        .iter()
-        .filter(|known| known.state == payment::State::Captured)
-        .count();
+    let paid = taken.iter().filter(|known| known.state == payment::State::Captured).count();
     if paid >= invoice.max_payments as usize {
         return Err(Refused::AlreadyPaid);
     }
@@ -106,11 +92,7 @@ fn check(
     if !known_provider {
         return Err(Refused::MethodNone);
     }
-    let total = invoice
-        .total
-        .minor()
-        .checked_add(placed.tip_minor)
-        .ok_or(Refused::InvoiceSums)?;
+    let total = invoice.total.minor().checked_add(placed.tip_minor).ok_or(Refused::InvoiceSums)?;
     let amount = Amount::new(total, invoice.currency).map_err(|_| Refused::InvoiceSums)?;
     Ok(Decision::Take { amount })
 }

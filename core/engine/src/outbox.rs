@@ -11,9 +11,7 @@ const BACK_OFF_MS_MAX: i64 = 300_000;
 /// not come back at once. `random` is any number.
 #[must_use]
 pub fn next_try(failures: u32, random: u32, now: Timestamp) -> Timestamp {
-    let full = BACK_OFF_MS_MIN
-        .saturating_mul(1 << failures.min(16))
-        .min(BACK_OFF_MS_MAX);
+    let full = BACK_OFF_MS_MIN.saturating_mul(1 << failures.min(16)).min(BACK_OFF_MS_MAX);
     now.plus_ms(full - i64::from(random) % (full / 2).max(1))
 }
 
@@ -30,10 +28,7 @@ mod tests {
         for failures in 0..40 {
             for random in [0, 1, 12345, u32::MAX] {
                 let wait = next_try(failures, random, now).since_ms(now);
-                assert!(
-                    (BACK_OFF_MS_MIN / 2..=BACK_OFF_MS_MAX).contains(&wait),
-                    "{failures} {random}: {wait}"
-                );
+                assert!((BACK_OFF_MS_MIN / 2..=BACK_OFF_MS_MAX).contains(&wait), "{failures} {random}: {wait}");
             }
         }
         assert!(next_try(3, 0, now) > next_try(1, 0, now));

@@ -38,13 +38,7 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [Self; 5] = [
-        Self::Starting,
-        Self::Requested,
-        Self::Unknown,
-        Self::Captured,
-        Self::Dead,
-    ];
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Requested, Self::Unknown, Self::Captured, Self::Dead];
 
     /// The stable name, for storing.
     #[must_use]
@@ -189,10 +183,7 @@ impl Attempt {
 
     /// All that must agree before what was seen counts.
     fn check(&self, seen: &Seen) -> Result<(), Refused> {
-        let same_payment = self
-            .provider_payment
-            .as_ref()
-            .is_none_or(|known| *known == seen.provider_payment);
+        let same_payment = self.provider_payment.as_ref().is_none_or(|known| *known == seen.provider_payment);
         if seen.amount == self.amount
             && seen.reference == self.reference
             && seen.account == self.account
@@ -211,10 +202,7 @@ impl Attempt {
     }
 
     fn stay(self) -> Result<Step, Refused> {
-        Ok(Step {
-            next: self,
-            effects: vec![],
-        })
+        Ok(Step { next: self, effects: vec![] })
     }
 }
 
@@ -244,10 +232,7 @@ pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refu
             };
             Ok(Step { next, effects: vec![] })
         }
-        (S::Requested, I::NoAnswer { random }) => Ok(Step {
-            next: later(attempt, random, now),
-            effects: vec![],
-        }),
+        (S::Requested, I::NoAnswer { random }) => Ok(Step { next: later(attempt, random, now), effects: vec![] }),
         (S::Captured, I::NoAnswer { .. }) => attempt.rest(),
         // A hint had come; what it was about is still to be read.
         (S::Dead, I::NoAnswer { random }) => Ok(Step { next: later(attempt, random, now), effects: vec![] }),
@@ -259,10 +244,7 @@ pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refu
             let run_out = attempt.state == S::Requested && attempt.expires_at <= now;
             let effect = if run_out { Effect::Cancel } else { Effect::Read };
             let next = later(attempt, 0, now);
-            Ok(Step {
-                next,
-                effects: vec![effect],
-            })
+            Ok(Step { next, effects: vec![effect] })
         }
         // A hint about something that is over. Paid stays paid; given up may have been paid late.
         (S::Captured, I::Woken) => attempt.rest(),
@@ -272,84 +254,37 @@ pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refu
 
 fn read(attempt: Attempt, seen: Seen, random: u32, now: Timestamp) -> Result<Step, Refused> {
     attempt.check(&seen)?;
-    let known = Attempt {
-        provider_payment: Some(seen.provider_payment),
-        ..attempt
-    };
+    let known = Attempt { provider_payment: Some(seen.provider_payment), ..attempt };
     match (known.state, seen.status) {
         (State::Captured, _) => known.rest(),
         (State::Dead, Status::Captured { at }) => {
-            let next = Attempt {
-                state: State::Captured,
-                wake_at: None,
-                ..known
-            };
-            Ok(Step {
-                next,
-                effects: vec![Effect::LateMoney {
-                    at,
-                    method: seen.method,
-                }],
-            })
+            let next = Attempt { state: State::Captured, wake_at: None, ..known };
+            Ok(Step { next, effects: vec![Effect::LateMoney { at, method: seen.method }] })
         }
         (State::Dead, Status::Open | Status::Processing | Status::Dead { .. }) => known.rest(),
         (_, Status::Captured { at }) => {
-            let next = Attempt {
-                state: State::Captured,
-                wake_at: None,
-                reason: None,
-                ..known
-            };
-            Ok(Step {
-                next,
-                effects: vec![Effect::Settle {
-                    at,
-                    method: seen.method,
-                }],
-            })
+            let next = Attempt { state: State::Captured, wake_at: None, reason: None, ..known };
+            Ok(Step { next, effects: vec![Effect::Settle { at, method: seen.method }] })
         }
         (_, Status::Dead { reason }) => dead(known, reason),
         (State::Starting | State::Unknown, Status::Open) => {
-            let next = Attempt {
-                state: State::Requested,
-                reads: 0,
-                wake_at: Some(now.plus_ms(FIRST_READ_MS)),
-                ..known
-            };
-            Ok(Step {
-                next,
-                effects: vec![Effect::Request],
-            })
+            let next =
+                Attempt { state: State::Requested, reads: 0, wake_at: Some(now.plus_ms(FIRST_READ_MS)), ..known };
+            Ok(Step { next, effects: vec![Effect::Request] })
         }
         (State::Starting, Status::Processing) => {
-            let next = later(
-                Attempt {
-                    state: State::Unknown,
-                    ..known
-                },
-                random,
-                now,
-            );
+            let next = later(Attempt { state: State::Unknown, ..known }, random, now);
             Ok(Step { next, effects: vec![] })
         }
-        (State::Unknown | State::Requested, Status::Processing) | (State::Requested, Status::Open) => Ok(Step {
-            next: later(known, random, now),
-            effects: vec![],
-        }),
+        (State::Unknown | State::Requested, Status::Processing) | (State::Requested, Status::Open) => {
+            Ok(Step { next: later(known, random, now), effects: vec![] })
+        }
     }
 }
 
 fn dead(attempt: Attempt, reason: String) -> Result<Step, Refused> {
-    let next = Attempt {
-        state: State::Dead,
-        reason: Some(reason),
-        wake_at: None,
-        ..attempt
-    };
-    Ok(Step {
-        next,
-        effects: vec![Effect::TellDead],
-    })
+    let next = Attempt { state: State::Dead, reason: Some(reason), wake_at: None, ..attempt };
+    Ok(Step { next, effects: vec![Effect::TellDead] })
 }
 
 fn later(attempt: Attempt, random: u32, now: Timestamp) -> Attempt {
@@ -359,11 +294,7 @@ fn later(attempt: Attempt, random: u32, now: Timestamp) -> Attempt {
         State::Requested if attempt.expires_at > now => wake_at.min(attempt.expires_at),
         _ => wake_at,
     };
-    Attempt {
-        reads: attempt.reads.saturating_add(1),
-        wake_at: Some(wake_at),
-        ..attempt
-    }
+    Attempt { reads: attempt.reads.saturating_add(1), wake_at: Some(wake_at), ..attempt }
 }
 
 #[cfg(test)]

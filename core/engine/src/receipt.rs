@@ -109,9 +109,7 @@ pub fn settles(
     if receipt.amount.currency() != invoice.currency || expected != Some(receipt.amount.minor()) {
         return Err(Refused::AmountDiffers);
     }
-    Ok(Settled {
-        receipt: receipt.clone(),
-    })
+    Ok(Settled { receipt: receipt.clone() })
 }
 
 /// Checks a refund statement against the receipt it belongs to.

@@ -62,17 +62,11 @@ pub enum SessionError {
 }
 
 fn unreadable(doing: &'static str) -> impl Fn(&dyn std::fmt::Debug) -> SessionError {
-    move |error| SessionError::Unreadable {
-        doing,
-        reason: format!("{error:?}"),
-    }
+    move |error| SessionError::Unreadable { doing, reason: format!("{error:?}") }
 }
 
 fn store(doing: &'static str) -> impl Fn(&dyn std::fmt::Debug) -> SessionError {
-    move |error| SessionError::Store {
-        doing,
-        reason: format!("{error:?}"),
-    }
+    move |error| SessionError::Store { doing, reason: format!("{error:?}") }
 }
 
 /// This device: its certificate and the key that the certificate names.
@@ -120,9 +114,7 @@ impl Roster<'_> {
         let basic = BasicCredential::try_from(credential.clone()).map_err(|_| refuse("not one of our credentials"))?;
         let signed = Signed::<DeviceCertificate>::decode(basic.identity())
             .map_err(|_| refuse("its credential is not a device certificate"))?;
-        let certificate = signed
-            .verify()
-            .map_err(|_| refuse("its device certificate does not hold"))?;
+        let certificate = signed.verify().map_err(|_| refuse("its device certificate does not hold"))?;
         if !self.allowed.contains(&certificate.account) {
             return Err(refuse("its account is not part of this conversation"));
         }
@@ -138,11 +130,7 @@ impl Roster<'_> {
                 Err(SessionError::UnknownAccount(certificate.account))
             };
         }
-        Ok(Member {
-            account: certificate.account,
-            device: certificate.device,
-            key: certificate.key,
-        })
+        Ok(Member { account: certificate.account, device: certificate.device, key: certificate.key })
     }
 }
 
@@ -166,10 +154,7 @@ pub fn make_key_package<P: OpenMlsProvider>(provider: &P, me: &Me, last_resort: 
     let bundle = builder
         .build(SUITE, provider, &DeviceSigner(&me.key), me.credential())
         .map_err(|error| store("making a key package")(&error))?;
-    bundle
-        .key_package()
-        .tls_serialize_detached()
-        .map_err(|error| store("writing a key package")(&error))
+    bundle.key_package().tls_serialize_detached().map_err(|error| store("writing a key package")(&error))
 }
 
 /// A key package of a device that may be invited.
@@ -190,20 +175,15 @@ pub fn read_key_package<P: OpenMlsProvider>(
 ) -> Result<Invitee, SessionError> {
     let doing = "reading a key package";
     let package = KeyPackageIn::tls_deserialize_exact(bytes).map_err(|error| unreadable(doing)(&error))?;
-    let package = package
-        .validate(provider.crypto(), ProtocolVersion::Mls10)
-        .map_err(|error| unreadable(doing)(&error))?;
+    let package =
+        package.validate(provider.crypto(), ProtocolVersion::Mls10).map_err(|error| unreadable(doing)(&error))?;
     if package.ciphersuite() != SUITE {
-        return Err(SessionError::Member {
-            why: "it uses another cipher suite",
-        });
+        return Err(SessionError::Member { why: "it uses another cipher suite" });
     }
     let leaf = package.leaf_node();
     let member = roster.check(leaf.credential(), leaf.signature_key().as_slice())?;
     if member.device != device {
-        return Err(SessionError::Member {
-            why: "the relay gave the key package of another device",
-        });
+        return Err(SessionError::Member { why: "the relay gave the key package of another device" });
     }
     Ok(Invitee { member, package })
 }
@@ -230,10 +210,7 @@ pub struct Change {
 /// What a sealed message was.
 pub enum Opened {
     /// Something a member said.
-    Message {
-        sender: Member,
-        plaintext: Zeroizing<Vec<u8>>,
-    },
+    Message { sender: Member, plaintext: Zeroizing<Vec<u8>> },
     /// A change by somebody else, checked and ready to [`Group::merge`].
     Commit { sender: Member, staged: Box<StagedCommit> },
     /// The change that we staged ourselves, come back from the relay.
@@ -248,10 +225,7 @@ fn group_id(conversation: ConversationId, generation: u32) -> GroupId {
 
 fn parse_group_id(id: &GroupId) -> Option<(ConversationId, u32)> {
     let (conversation, generation) = id.as_slice().split_first_chunk::<16>()?;
-    Some((
-        ConversationId(*conversation),
-        u32::from_be_bytes(generation.try_into().ok()?),
-    ))
+    Some((ConversationId(*conversation), u32::from_be_bytes(generation.try_into().ok()?)))
 }
 
 fn ratchet() -> SenderRatchetConfiguration {
@@ -289,11 +263,7 @@ impl Group {
         let id = group_id(conversation, generation);
         let mls = MlsGroup::new_with_group_id(provider, &DeviceSigner(&me.key), &config, id, me.credential())
             .map_err(|error| store("creating a group")(&error))?;
-        let mut group = Self {
-            mls,
-            conversation,
-            generation,
-        };
+        let mut group = Self { mls, conversation, generation };
         let change = group.invite(provider, me, invitees)?;
         // Nobody else is in epoch 0, so there is nobody to be in conflict with inside the group.
         group.merge_pending(provider)?;
@@ -311,11 +281,7 @@ impl Group {
     ) -> Result<Option<Self>, SessionError> {
         let mls = MlsGroup::load(provider.storage(), &group_id(conversation, generation))
             .map_err(|error| store("loading a group")(&error))?;
-        Ok(mls.map(|mls| Self {
-            mls,
-            conversation,
-            generation,
-        }))
+        Ok(mls.map(|mls| Self { mls, conversation, generation }))
     }
 
     /// Joins from a Welcome, after every member of its tree was checked.
@@ -333,64 +299,40 @@ impl Group {
         let doing = "opening an invitation";
         let message = MlsMessageIn::tls_deserialize_exact(welcome).map_err(|error| unreadable(doing)(&error))?;
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-            return Err(SessionError::Unreadable {
-                doing,
-                reason: "another kind of message".to_owned(),
-            });
+            return Err(SessionError::Unreadable { doing, reason: "another kind of message".to_owned() });
         };
         let staged = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)
             .and_then(|processed| processed.into_staged_welcome(provider, None))
             .map_err(|error| unreadable(doing)(&error))?;
-        let (conversation, generation) =
-            parse_group_id(staged.group_context().group_id()).ok_or(SessionError::Member {
-                why: "the group has a name that is not ours",
-            })?;
+        let (conversation, generation) = parse_group_id(staged.group_context().group_id())
+            .ok_or(SessionError::Member { why: "the group has a name that is not ours" })?;
 
         let mut accounts: Vec<AccountId> = Vec::new();
         for member in staged.members() {
-            let basic = BasicCredential::try_from(member.credential).map_err(|_| SessionError::Member {
-                why: "not one of our credentials",
-            })?;
+            let basic = BasicCredential::try_from(member.credential)
+                .map_err(|_| SessionError::Member { why: "not one of our credentials" })?;
             let account = Signed::<DeviceCertificate>::decode(basic.identity())
                 .and_then(|signed| signed.verify())
-                .map_err(|_| SessionError::Member {
-                    why: "its device certificate does not hold",
-                })?
+                .map_err(|_| SessionError::Member { why: "its device certificate does not hold" })?
                 .account;
             if !accounts.contains(&account) {
                 accounts.push(account);
             }
         }
         let [one, other] = accounts[..] else {
-            return Err(SessionError::Member {
-                why: "a conversation is of two accounts",
-            });
+            return Err(SessionError::Member { why: "a conversation is of two accounts" });
         };
         if ConversationId::between(one, other) != conversation || !accounts.contains(&me.account) {
-            return Err(SessionError::Member {
-                why: "the conversation is of other accounts",
-            });
+            return Err(SessionError::Member { why: "the conversation is of other accounts" });
         }
-        let roster = Roster {
-            allowed: &accounts,
-            find,
-        };
+        let roster = Roster { allowed: &accounts, find };
         for member in staged.members() {
             roster.check(&member.credential, &member.signature_key)?;
         }
         let inviter = staged.welcome_sender().map_err(|error| unreadable(doing)(&error))?;
         let inviter = roster.check(inviter.credential(), inviter.signature_key().as_slice())?;
-        let mls = staged
-            .into_group(provider)
-            .map_err(|error| store("joining a group")(&error))?;
-        Ok((
-            Self {
-                mls,
-                conversation,
-                generation,
-            },
-            inviter,
-        ))
+        let mls = staged.into_group(provider).map_err(|error| store("joining a group")(&error))?;
+        Ok((Self { mls, conversation, generation }, inviter))
     }
 
     /// Stages a commit that adds devices. It takes effect with [`Group::merge_pending`], after the relay accepted it.
@@ -406,18 +348,11 @@ impl Group {
         let doing = "inviting devices";
         let token = self.token(provider)?;
         let packages: Vec<KeyPackage> = invitees.into_iter().map(|invitee| invitee.package).collect();
-        let (commit, welcome, _) = self
-            .mls
-            .add_members(provider, &DeviceSigner(&me.key), &packages)
-            .map_err(|error| store(doing)(&error))?;
+        let (commit, welcome, _) =
+            self.mls.add_members(provider, &DeviceSigner(&me.key), &packages).map_err(|error| store(doing)(&error))?;
         let commit = commit.to_bytes().map_err(|error| store(doing)(&error))?;
         let welcome = welcome.to_bytes().map_err(|error| store(doing)(&error))?;
-        Ok(Change {
-            commit,
-            welcome: Some(welcome),
-            token,
-            next_token_hash: self.pending_token_hash(provider)?,
-        })
+        Ok(Change { commit, welcome: Some(welcome), token, next_token_hash: self.pending_token_hash(provider)? })
     }
 
     /// Stages a commit that removes devices.
@@ -438,17 +373,10 @@ impl Group {
             .map(|member| member.index)
             .collect();
         let token = self.token(provider)?;
-        let (commit, _, _) = self
-            .mls
-            .remove_members(provider, &DeviceSigner(&me.key), &leaves)
-            .map_err(|error| store(doing)(&error))?;
+        let (commit, _, _) =
+            self.mls.remove_members(provider, &DeviceSigner(&me.key), &leaves).map_err(|error| store(doing)(&error))?;
         let commit = commit.to_bytes().map_err(|error| store(doing)(&error))?;
-        Ok(Change {
-            commit,
-            welcome: None,
-            token,
-            next_token_hash: self.pending_token_hash(provider)?,
-        })
+        Ok(Change { commit, welcome: None, token, next_token_hash: self.pending_token_hash(provider)? })
     }
 
     /// Seals a message for everybody in the group, padded.
@@ -476,26 +404,17 @@ impl Group {
     ) -> Result<Opened, SessionError> {
         let doing = "opening a message";
         let message = MlsMessageIn::tls_deserialize_exact(sealed).map_err(|error| unreadable(doing)(&error))?;
-        let message: ProtocolMessage = message
-            .try_into_protocol_message()
-            .map_err(|error| unreadable(doing)(&error))?;
+        let message: ProtocolMessage =
+            message.try_into_protocol_message().map_err(|error| unreadable(doing)(&error))?;
         if message.group_id() != self.mls.group_id() {
-            return Err(SessionError::Unreadable {
-                doing,
-                reason: "sealed for another group".to_owned(),
-            });
+            return Err(SessionError::Unreadable { doing, reason: "sealed for another group".to_owned() });
         }
         if message.epoch() > self.mls.epoch() {
             return Err(SessionError::Early);
         }
-        let processed = self
-            .mls
-            .process_message(provider, message)
-            .map_err(|error| unreadable(doing)(&error))?;
+        let processed = self.mls.process_message(provider, message).map_err(|error| unreadable(doing)(&error))?;
         let Sender::Member(leaf) = *processed.sender() else {
-            return Err(SessionError::Member {
-                why: "somebody outside the group",
-            });
+            return Err(SessionError::Member { why: "somebody outside the group" });
         };
         let credential = processed.credential().clone();
         match processed.into_content() {
@@ -503,29 +422,18 @@ impl Group {
                 // The leaf was checked when it came into the tree; only the account log may have grown since.
                 let sender = member_of(&credential)?;
                 let plaintext = Zeroizing::new(message.into_bytes());
-                let content = unpad(&plaintext).ok_or(SessionError::Unreadable {
-                    doing,
-                    reason: "padding".to_owned(),
-                })?;
-                Ok(Opened::Message {
-                    sender,
-                    plaintext: Zeroizing::new(content.to_vec()),
-                })
+                let content =
+                    unpad(&plaintext).ok_or(SessionError::Unreadable { doing, reason: "padding".to_owned() })?;
+                Ok(Opened::Message { sender, plaintext: Zeroizing::new(content.to_vec()) })
             }
             ProcessedMessageContent::StagedCommitMessage(staged) => {
                 self.check_commit(&staged, leaf, roster)?;
-                Ok(Opened::Commit {
-                    sender: member_of(&credential)?,
-                    staged,
-                })
+                Ok(Opened::Commit { sender: member_of(&credential)?, staged })
             }
             ProcessedMessageContent::OwnPendingCommit => Ok(Opened::OwnCommit),
             ProcessedMessageContent::OwnPrivateMessage => Err(SessionError::Own),
             ProcessedMessageContent::ProposalMessage(_) | ProcessedMessageContent::ExternalJoinProposalMessage(_) => {
-                Err(SessionError::Unreadable {
-                    doing,
-                    reason: "a proposal by itself".to_owned(),
-                })
+                Err(SessionError::Unreadable { doing, reason: "a proposal by itself".to_owned() })
             }
         }
     }
@@ -544,17 +452,13 @@ impl Group {
         }
         let plain = staged.add_proposals().count() + staged.remove_proposals().count();
         if staged.queued_proposals().count() != plain {
-            return Err(SessionError::Member {
-                why: "a commit that does more than add and remove",
-            });
+            return Err(SessionError::Member { why: "a commit that does more than add and remove" });
         }
         if let Some(leaf) = staged.update_path_leaf_node() {
             let successor = roster.check(leaf.credential(), leaf.signature_key().as_slice())?;
             let before = self.mls.member(sender).and_then(certificate_of);
             if before.is_none_or(|before| before.device != successor.device) {
-                return Err(SessionError::Member {
-                    why: "a leaf became another device",
-                });
+                return Err(SessionError::Member { why: "a leaf became another device" });
             }
         }
         Ok(())
@@ -565,9 +469,7 @@ impl Group {
     /// # Errors
     /// [`SessionError::Store`].
     pub fn merge<P: OpenMlsProvider>(&mut self, provider: &P, staged: Box<StagedCommit>) -> Result<(), SessionError> {
-        self.mls
-            .merge_staged_commit(provider, *staged)
-            .map_err(|error| store("merging a commit")(&error))
+        self.mls.merge_staged_commit(provider, *staged).map_err(|error| store("merging a commit")(&error))
     }
 
     /// Takes over the change that we staged, after the relay accepted it.
@@ -575,9 +477,7 @@ impl Group {
     /// # Errors
     /// [`SessionError::Store`].
     pub fn merge_pending<P: OpenMlsProvider>(&mut self, provider: &P) -> Result<(), SessionError> {
-        self.mls
-            .merge_pending_commit(provider)
-            .map_err(|error| store("merging our commit")(&error))
+        self.mls.merge_pending_commit(provider).map_err(|error| store("merging our commit")(&error))
     }
 
     /// Forgets the change that we staged, because somebody else was first.
@@ -585,9 +485,7 @@ impl Group {
     /// # Errors
     /// [`SessionError::Store`].
     pub fn forget_pending<P: OpenMlsProvider>(&mut self, provider: &P) -> Result<(), SessionError> {
-        self.mls
-            .clear_pending_commit(provider.storage())
-            .map_err(|error| store("dropping our commit")(&error))
+        self.mls.clear_pending_commit(provider.storage()).map_err(|error| store("dropping our commit")(&error))
     }
 
     /// Deletes the group and all its secrets.
@@ -595,9 +493,7 @@ impl Group {
     /// # Errors
     /// [`SessionError::Store`].
     pub fn delete<P: OpenMlsProvider>(mut self, provider: &P) -> Result<(), SessionError> {
-        self.mls
-            .delete(provider.storage())
-            .map_err(|error| store("deleting a group")(&error))
+        self.mls.delete(provider.storage()).map_err(|error| store("deleting a group")(&error))
     }
 
     #[must_use]
@@ -613,9 +509,7 @@ impl Group {
 
     /// All devices in the group.
     pub fn members(&self) -> impl Iterator<Item = Member> + '_ {
-        self.mls
-            .members()
-            .filter_map(|member| member_of(&member.credential).ok())
+        self.mls.members().filter_map(|member| member_of(&member.credential).ok())
     }
 
     /// Proves to the relay that whoever has it is in this epoch.
@@ -629,23 +523,18 @@ impl Group {
 
     fn pending_token_hash<P: OpenMlsProvider>(&self, provider: &P) -> Result<[u8; 32], SessionError> {
         let doing = "exporting the next token";
-        let pending = self.mls.pending_commit().ok_or(SessionError::Store {
-            doing,
-            reason: "none".to_owned(),
-        })?;
-        let token = pending
-            .export_secret(provider.crypto(), TOKEN_LABEL, &[], 32)
-            .map_err(|error| store(doing)(&error))?;
+        let pending = self.mls.pending_commit().ok_or(SessionError::Store { doing, reason: "none".to_owned() })?;
+        let token =
+            pending.export_secret(provider.crypto(), TOKEN_LABEL, &[], 32).map_err(|error| store(doing)(&error))?;
         Ok(Hash::of(as_token(Zeroizing::new(token))?.as_slice()).0)
     }
 }
 
 fn as_token(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<[u8; 32]>, SessionError> {
     let token = bytes.as_slice().try_into();
-    token.map(Zeroizing::new).map_err(|_| SessionError::Store {
-        doing: "exporting a token",
-        reason: "it has another length".to_owned(),
-    })
+    token
+        .map(Zeroizing::new)
+        .map_err(|_| SessionError::Store { doing: "exporting a token", reason: "it has another length".to_owned() })
 }
 
 fn certificate_of(credential: &Credential) -> Option<DeviceCertificate> {
@@ -655,14 +544,9 @@ fn certificate_of(credential: &Credential) -> Option<DeviceCertificate> {
 }
 
 fn member_of(credential: &Credential) -> Result<Member, SessionError> {
-    let certificate = certificate_of(credential).ok_or(SessionError::Member {
-        why: "its device certificate does not hold",
-    })?;
-    Ok(Member {
-        account: certificate.account,
-        device: certificate.device,
-        key: certificate.key,
-    })
+    let certificate =
+        certificate_of(credential).ok_or(SessionError::Member { why: "its device certificate does not hold" })?;
+    Ok(Member { account: certificate.account, device: certificate.device, key: certificate.key })
 }
 
 /// u32 length ‖ content ‖ zeros, to a Padmé length of at least 256 bytes.
@@ -699,11 +583,7 @@ mod tests {
             let content = vec![7; len];
             let padded = pad(&content);
             assert!(padded.len() >= PADDING_FLOOR);
-            assert!(
-                padded.len() <= (len + 4).max(PADDING_FLOOR) * 112 / 100 + 1,
-                "{len} became {}",
-                padded.len()
-            );
+            assert!(padded.len() <= (len + 4).max(PADDING_FLOOR) * 112 / 100 + 1, "{len} became {}", padded.len());
             assert_eq!(unpad(&padded), Some(content.as_slice()));
         }
         assert_eq!(pad(b"yes").len(), pad(b"no, not at all").len());

@@ -119,12 +119,7 @@ fn finder_patterns(bits: &BitMatrix) -> Vec<ConcentricPattern> {
             let known = |old: &ConcentricPattern| Point::distance(centre, old.p) < old.size as f32 / 2.0;
             if !patterns.iter().any(known) {
                 let range = i32::from(next.iter().sum::<u16>()) * 3; // Three times the width, for very skewed codes.
-                patterns.extend(LocateConcentricPattern::<EDGE_TO_EDGE, 5, 7>(
-                    bits,
-                    &FINDER.into(),
-                    centre,
-                    range,
-                ));
+                patterns.extend(LocateConcentricPattern::<EDGE_TO_EDGE, 5, 7>(bits, &FINDER.into(), centre, range));
             }
             candidates += 1;
             if candidates >= MAX_CANDIDATES || patterns.len() >= MAX_PATTERNS {

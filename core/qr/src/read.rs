@@ -126,24 +126,16 @@ fn gray_on_white(picture: DynamicImage) -> GrayImage {
 fn find_codes(picture: &GrayImage) -> Vec<Code> {
     let mut codes: Vec<Code> = Vec::new();
     for mut layer in layers(picture) {
-        let scale = [
-            picture.width() as f32 / layer.width() as f32,
-            picture.height() as f32 / layer.height() as f32,
-        ];
+        let scale = [picture.width() as f32 / layer.width() as f32, picture.height() as f32 / layer.height() as f32];
         for inverted in [false, true] {
             if inverted {
                 imageops::invert(&mut layer);
             }
             for found in decoder::find(layer.as_raw(), layer.width(), layer.height()) {
                 // A cast from a float saturates, so even a corner far outside stays a number.
-                let corners = found
-                    .corners
-                    .map(|[x, y]| [(x * scale[0]).round() as i32, (y * scale[1]).round() as i32]);
-                let code = Code {
-                    bytes: found.bytes,
-                    text: found.text,
-                    corners,
-                };
+                let corners =
+                    found.corners.map(|[x, y]| [(x * scale[0]).round() as i32, (y * scale[1]).round() as i32]);
+                let code = Code { bytes: found.bytes, text: found.text, corners };
                 if !codes.iter().any(|known| same_place(known, &code)) {
                     codes.push(code);
                 }

@@ -46,23 +46,17 @@ impl Scanned {
 }
 
 fn starts_with_ignoring_case(text: &str, prefix: &str) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 /// A host after the scheme, and no character that would make the address read otherwise than it opens.
 fn is_web_address(text: &str) -> bool {
-    let Some(scheme) = ["https://", "http://"]
-        .into_iter()
-        .find(|scheme| starts_with_ignoring_case(text, scheme))
+    let Some(scheme) = ["https://", "http://"].into_iter().find(|scheme| starts_with_ignoring_case(text, scheme))
     else {
         return false;
     };
     let host_follows = text[scheme.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '[');
-    host_follows
-        && !text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
+    host_follows && !text.chars().any(|c| c.is_whitespace() || c.is_control() || is_invisible(c))
 }
 
 /// Zero-width characters, direction marks and overrides: they change what a person sees and not where a link leads.
@@ -79,11 +73,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Scanned {
-        Scanned::of(&Code {
-            bytes: text.as_bytes().to_vec(),
-            text: Some(text.to_owned()),
-            corners: [[0; 2]; 4],
-        })
+        Scanned::of(&Code { bytes: text.as_bytes().to_vec(), text: Some(text.to_owned()), corners: [[0; 2]; 4] })
     }
 
     #[test]
@@ -97,10 +87,7 @@ mod tests {
         ] {
             assert_eq!(of(link), Scanned::Comptoir(link.to_owned()));
         }
-        assert_eq!(
-            of(" COMPTOIR:C/ABC\r\n"),
-            Scanned::Comptoir("COMPTOIR:C/ABC".to_owned())
-        );
+        assert_eq!(of(" COMPTOIR:C/ABC\r\n"), Scanned::Comptoir("COMPTOIR:C/ABC".to_owned()));
     }
 
     #[test]
@@ -117,12 +104,8 @@ mod tests {
 
     #[test]
     fn only_web_addresses_that_read_as_they_open_are_addresses() {
-        for link in [
-            "https://example.org/a?b=c#d",
-            "HTTP://EXAMPLE.ORG",
-            "https://münchen.example/",
-            "http://[::1]/",
-        ] {
+        for link in ["https://example.org/a?b=c#d", "HTTP://EXAMPLE.ORG", "https://münchen.example/", "http://[::1]/"]
+        {
             assert_eq!(of(link), Scanned::Url(link.to_owned()));
         }
         for text in [
@@ -141,11 +124,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_are_kept() {
-        let code = Code {
-            bytes: vec![0xff, 0x00],
-            text: None,
-            corners: [[0; 2]; 4],
-        };
+        let code = Code { bytes: vec![0xff, 0x00], text: None, corners: [[0; 2]; 4] };
         assert_eq!(Scanned::of(&code), Scanned::Unknown(vec![0xff, 0x00]));
     }
 }

@@ -45,16 +45,7 @@ pub(crate) fn cheapest(data: &[u8], version: u8) -> Vec<Segment> {
             } else {
                 // Switching closes a stretch, whose length is then rounded up to whole bits.
                 (0..3)
-                    .map(|s| {
-                        (
-                            if s == to {
-                                before[s]
-                            } else {
-                                before[s].div_ceil(6) * 6 + open
-                            },
-                            s,
-                        )
-                    })
+                    .map(|s| (if s == to { before[s] } else { before[s].div_ceil(6) * 6 + open }, s))
                     .min()
                     .expect("there are three spellings")
             };
@@ -69,10 +60,7 @@ pub(crate) fn cheapest(data: &[u8], version: u8) -> Vec<Segment> {
     for i in (0..data.len()).rev() {
         match segments.last_mut() {
             Some(segment) if segment.spelling == SPELLINGS[current] => segment.range.start = i,
-            _ => segments.push(Segment {
-                spelling: SPELLINGS[current],
-                range: i..i + 1,
-            }),
+            _ => segments.push(Segment { spelling: SPELLINGS[current], range: i..i + 1 }),
         }
         current = came_from[i][current];
     }
@@ -111,10 +99,8 @@ mod tests {
     use super::*;
 
     fn check(data: &str, expected: &[(Spelling, &str)]) {
-        let found: Vec<_> = cheapest(data.as_bytes(), 5)
-            .into_iter()
-            .map(|segment| (segment.spelling, &data[segment.range]))
-            .collect();
+        let found: Vec<_> =
+            cheapest(data.as_bytes(), 5).into_iter().map(|segment| (segment.spelling, &data[segment.range])).collect();
         assert_eq!(found, expected);
     }
 
@@ -131,18 +117,12 @@ mod tests {
         check("AB12CD", &[(Spelling::Alphanumeric, "AB12CD")]);
         check(
             "HTTPS://EXAMPLE/01234567890123456789",
-            &[
-                (Spelling::Alphanumeric, "HTTPS://EXAMPLE/"),
-                (Spelling::Numeric, "01234567890123456789"),
-            ],
+            &[(Spelling::Alphanumeric, "HTTPS://EXAMPLE/"), (Spelling::Numeric, "01234567890123456789")],
         );
         check("ab1cd", &[(Spelling::Bytes, "ab1cd")]);
         check(
             "order=AAAAAAAAAAAAAAAAAAAAAAAA",
-            &[
-                (Spelling::Bytes, "order="),
-                (Spelling::Alphanumeric, "AAAAAAAAAAAAAAAAAAAAAAAA"),
-            ],
+            &[(Spelling::Bytes, "order="), (Spelling::Alphanumeric, "AAAAAAAAAAAAAAAAAAAAAAAA")],
         );
     }
 

@@ -28,22 +28,15 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1))
-        })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1)))
     })
 }
 
 #[test]
 fn a_picture_that_claims_too_much_is_refused_from_its_header() {
-    for (width, height) in [
-        (8193, 1),
-        (1, 8193),
-        (6325, 6325),
-        (8192, 8192),
-        (100_000, 100_000),
-        (0x7fff_ffff, 0x7fff_ffff),
-    ] {
+    for (width, height) in
+        [(8193, 1), (1, 8193), (6325, 6325), (8192, 8192), (100_000, 100_000), (0x7fff_ffff, 0x7fff_ffff)]
+    {
         let file = png_header(width, height);
         let error = read_picture(&file).unwrap_err();
         let ReadError::TooLarge { pixels } = error else {
@@ -52,10 +45,7 @@ fn a_picture_that_claims_too_much_is_refused_from_its_header() {
         assert!(pixels.is_none_or(|said| said == (width, height)), "{pixels:?}");
     }
     // Within the limits the same empty file is only damaged.
-    assert!(matches!(
-        read_picture(&png_header(6324, 6324)),
-        Err(ReadError::Damaged(_))
-    ));
+    assert!(matches!(read_picture(&png_header(6324, 6324)), Err(ReadError::Damaged(_))));
 }
 
 #[test]
@@ -66,14 +56,7 @@ fn too_many_bytes_are_refused_unread() {
 
 #[test]
 fn what_is_not_a_picture_is_called_that() {
-    for file in [
-        &b""[..],
-        b"hello",
-        b"%PDF-1.7",
-        b"GIF89a",
-        b"BM",
-        b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
-    ] {
+    for file in [&b""[..], b"hello", b"%PDF-1.7", b"GIF89a", b"BM", b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>"] {
         assert!(matches!(read_picture(file), Err(ReadError::NotAPicture)), "{file:?}");
     }
 }

@@ -57,15 +57,11 @@ fn a_photo_of_the_terminal_is_read() {
     let text = bakery().terminal(Terminal::PlainOnLight);
     let lines: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
     let (across, down) = (lines[0].len(), lines.len());
-    let photo = GrayImage::from_fn(
-        4 * u32::try_from(across).unwrap(),
-        8 * u32::try_from(down).unwrap(),
-        |x, y| {
-            let letter = lines[y as usize / 8][x as usize / 4];
-            let dark = letter == '█' || letter == if y % 8 < 4 { '▀' } else { '▄' };
-            Luma([if dark { 40 } else { 230 }])
-        },
-    );
+    let photo = GrayImage::from_fn(4 * u32::try_from(across).unwrap(), 8 * u32::try_from(down).unwrap(), |x, y| {
+        let letter = lines[y as usize / 8][x as usize / 4];
+        let dark = letter == '█' || letter == if y % 8 < 4 { '▀' } else { '▄' };
+        Luma([if dark { 40 } else { 230 }])
+    });
     let mut file = Cursor::new(Vec::new());
     DynamicImage::from(photo).write_to(&mut file, ImageFormat::Png).unwrap();
     assert_eq!(read_picture(file.get_ref()).unwrap()[0].bytes, b"COMPTOIR:C/BAKERY");

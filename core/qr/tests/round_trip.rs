@@ -40,11 +40,7 @@ fn every_version_reads_back() {
         1091, 1171, 1273, 1367, 1465, 1528, 1628, 1732, 1840, 1952, 2068, 2188, 2303, 2431, 2563, 2699, 2809, 2953,
     ];
     for (version, capacity) in (1..).zip(capacities) {
-        let text: String = "Bakery: croissants & a coffee? "
-            .chars()
-            .cycle()
-            .take(capacity)
-            .collect();
+        let text: String = "Bakery: croissants & a coffee? ".chars().cycle().take(capacity).collect();
         let symbol = Symbol::of_text(&text).unwrap();
         assert_eq!((symbol.version(), symbol.level()), (version, Level::Low));
         assert_eq!(symbol.side(), 17 + 4 * u32::from(version));
@@ -87,12 +83,7 @@ fn bytes_that_are_not_text_come_back() {
 fn our_links_make_small_symbols_with_room_for_damage() {
     let symbol = Symbol::of_text(LINK).unwrap();
     let lower = Symbol::of_text(&LINK.to_lowercase()).unwrap();
-    assert!(
-        symbol.version() < lower.version(),
-        "{} {}",
-        symbol.version(),
-        lower.version()
-    );
+    assert!(symbol.version() < lower.version(), "{} {}", symbol.version(), lower.version());
     // One character more than version 1 holds at level H is no reason for version 2.
     let levels: Vec<_> = [10, 11, 16, 17, 20, 21, 25]
         .map(|length| Symbol::of_text(&"A".repeat(length)).unwrap())
@@ -117,17 +108,9 @@ fn our_links_make_small_symbols_with_room_for_damage() {
 fn too_long_is_refused_and_the_limit_itself_is_not() {
     assert_eq!(Symbol::of_text(&"7".repeat(7089)).unwrap().version(), 40);
     assert_eq!(Symbol::of_bytes(&[0xe9; 2953]).unwrap().version(), 40);
-    for text in [
-        "7".repeat(7090),
-        "x".repeat(2954),
-        "A".repeat(4297),
-        "x".repeat(1 << 20),
-    ] {
+    for text in ["7".repeat(7090), "x".repeat(2954), "A".repeat(4297), "x".repeat(1 << 20)] {
         let error = Symbol::of_text(&text).unwrap_err();
-        assert!(
-            matches!(error, WriteError::TooLong { size_bytes } if size_bytes == text.len()),
-            "{error:?}"
-        );
+        assert!(matches!(error, WriteError::TooLong { size_bytes } if size_bytes == text.len()), "{error:?}");
     }
 }
 
@@ -147,11 +130,7 @@ fn the_corners_are_where_the_symbol_is() {
     let codes = read_picture(&Symbol::of_text(LINK).unwrap().png(5).unwrap()).unwrap();
     let side = i32::try_from(Symbol::of_text(LINK).unwrap().side()).unwrap() * 5;
     let (near, far) = (20, 20 + side);
-    for (corner, expected) in codes[0]
-        .corners
-        .iter()
-        .zip([[near, near], [far, near], [far, far], [near, far]])
-    {
+    for (corner, expected) in codes[0].corners.iter().zip([[near, near], [far, near], [far, far], [near, far]]) {
         let off = (corner[0] - expected[0]).abs().max((corner[1] - expected[1]).abs());
         assert!(off <= 1, "{:?}", codes[0].corners);
     }
@@ -176,11 +155,7 @@ fn turned(picture: &GrayImage, degrees: f32) -> GrayImage {
         let (dx, dy) = (x as f32 - middle, y as f32 - middle);
         let (sx, sy) = (cos * dx + sin * dy + centre, cos * dy - sin * dx + centre);
         let inside = |v: f32| v >= 0. && v < picture.width() as f32;
-        if inside(sx) && inside(sy) {
-            *picture.get_pixel(sx as u32, sy as u32)
-        } else {
-            Luma([255])
-        }
+        if inside(sx) && inside(sy) { *picture.get_pixel(sx as u32, sy as u32) } else { Luma([255]) }
     })
 }
 
@@ -189,10 +164,7 @@ fn a_shrunk_or_enlarged_picture_is_read() {
     let picture = picture_of(LINK, 8);
     for percent in [30, 45, 77, 130, 300] {
         let side = picture.width() * percent / 100;
-        check(
-            &png_of(imageops::resize(&picture, side, side, FilterType::Triangle)),
-            &[LINK],
-        );
+        check(&png_of(imageops::resize(&picture, side, side, FilterType::Triangle)), &[LINK]);
     }
 }
 
@@ -211,16 +183,11 @@ fn jpeg_and_webp_are_read() {
     let picture = picture_of(LINK, 4);
     for quality in [90, 40, 15] {
         let mut file = Vec::new();
-        JpegEncoder::new_with_quality(&mut file, quality)
-            .encode_image(&picture)
-            .unwrap();
+        JpegEncoder::new_with_quality(&mut file, quality).encode_image(&picture).unwrap();
         check(&file, &[LINK]);
     }
     let mut file = Cursor::new(Vec::new());
-    DynamicImage::from(picture)
-        .to_rgb8()
-        .write_to(&mut file, ImageFormat::WebP)
-        .unwrap();
+    DynamicImage::from(picture).to_rgb8().write_to(&mut file, ImageFormat::WebP).unwrap();
     check(file.get_ref(), &[LINK]);
 }
 

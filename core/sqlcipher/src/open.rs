@@ -89,10 +89,7 @@ pub fn open_encrypted(path: &Path, key: &DatabaseKey, access: Access) -> Result<
          PRAGMA cipher_plaintext_header_size = 32;",
     )
     .map_err(fail)?;
-    let salt = Zeroizing::new(format!(
-        "PRAGMA cipher_salt = \"x'{}'\"",
-        key.hex(32..DatabaseKey::LEN).as_str()
-    ));
+    let salt = Zeroizing::new(format!("PRAGMA cipher_salt = \"x'{}'\"", key.hex(32..DatabaseKey::LEN).as_str()));
     db.execute_batch(&salt).map_err(fail)?;
 
     let found: Option<String> = db.query_row("PRAGMA cipher_provider", [], |row| row.get(0)).ok();
@@ -100,8 +97,7 @@ pub fn open_encrypted(path: &Path, key: &DatabaseKey, access: Access) -> Result<
         return Err(OpenError::OtherProvider { found });
     }
     // Reading the schema is what checks the key.
-    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .map_err(fail)?;
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(fail)?;
     settle(&db, access).map_err(fail)?;
     Ok(db)
 }
@@ -112,8 +108,7 @@ pub fn open_encrypted(path: &Path, key: &DatabaseKey, access: Access) -> Result<
 /// See [`OpenError`].
 pub fn open_plain(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let db = connect(path, access)?;
-    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .map_err(|source| classify(path, source))?;
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).map_err(|source| classify(path, source))?;
     settle(&db, access).map_err(|source| classify(path, source))?;
     Ok(db)
 }
@@ -126,8 +121,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
     }
     let db = Connection::open_with_flags(path, flags).map_err(|source| classify(path, source))?;
     // SQLCipher would otherwise write page errors to standard error, with the path of the file.
-    db.execute_batch("PRAGMA cipher_log_level = NONE;")
-        .map_err(|source| classify(path, source))?;
+    db.execute_batch("PRAGMA cipher_log_level = NONE;").map_err(|source| classify(path, source))?;
     Ok(db)
 }
 

@@ -5,10 +5,7 @@
 //! page is ciphered under the same key, and expanding it each time would cost more than the page itself.
 //!
 //! The page format is stock SQLCipher 4 (AES-256-CBC, no padding, HMAC over ciphertext ‖ IV ‖ page number).
-#![allow(
-    unsafe_code,
-    reason = "this is the C boundary of SQLCipher; every pointer and length comes from its codec"
-)]
+#![allow(unsafe_code, reason = "this is the C boundary of SQLCipher; every pointer and length comes from its codec")]
 
 use std::ffi::{CStr, c_char, c_int, c_uchar, c_void};
 use std::num::NonZeroU32;
@@ -148,11 +145,7 @@ impl Context {
     }
 
     fn hmac_key(&mut self, algorithm: c_int, key: &[u8]) -> Option<&hmac::Key> {
-        if self
-            .hmac
-            .as_ref()
-            .is_none_or(|kept| kept.algorithm != algorithm || **kept.key != *key)
-        {
+        if self.hmac.as_ref().is_none_or(|kept| kept.algorithm != algorithm || **kept.key != *key) {
             self.hmac = Some(HmacKey {
                 algorithm,
                 key: Zeroizing::new(key.to_vec()),
@@ -328,13 +321,9 @@ unsafe extern "C" fn cipher(
         let page = slice::from_raw_parts_mut(out, len);
         let keys = (*ctx.cast::<Context>()).cipher_keys(key);
         let done = if mode == ENCRYPT {
-            cbc::Encryptor::inner_iv_init(&keys.enc, &iv)
-                .encrypt_padded::<NoPadding>(page, len)
-                .is_ok()
+            cbc::Encryptor::inner_iv_init(&keys.enc, &iv).encrypt_padded::<NoPadding>(page, len).is_ok()
         } else {
-            cbc::Decryptor::inner_iv_init(&keys.dec, &iv)
-                .decrypt_padded::<NoPadding>(page)
-                .is_ok()
+            cbc::Decryptor::inner_iv_init(&keys.dec, &iv).decrypt_padded::<NoPadding>(page).is_ok()
         };
         if done { SQLITE_OK } else { SQLITE_ERROR }
     }

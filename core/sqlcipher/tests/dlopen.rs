@@ -7,16 +7,11 @@ use std::path::PathBuf;
 #[test]
 fn a_loaded_library_opens_encrypted_files() {
     // Cargo builds the examples of a package before it runs the package's tests, next to `deps`.
-    let library = std::env::current_exe()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("../examples")
-        .join(format!(
-            "{}loaded_library{}",
-            std::env::consts::DLL_PREFIX,
-            std::env::consts::DLL_SUFFIX
-        ));
+    let library = std::env::current_exe().unwrap().parent().unwrap().join("../examples").join(format!(
+        "{}loaded_library{}",
+        std::env::consts::DLL_PREFIX,
+        std::env::consts::DLL_SUFFIX
+    ));
     let dir = tempfile::tempdir().unwrap();
     let file: PathBuf = dir.path().join("phone.db");
     let path = CString::new(file.to_str().unwrap()).unwrap();
@@ -29,12 +24,6 @@ fn a_loaded_library_opens_encrypted_files() {
     };
     assert_eq!(answer, 0);
     let bytes = std::fs::read(file).unwrap();
-    assert!(
-        bytes.starts_with(b"SQLite format 3\0"),
-        "the first 32 bytes stay readable"
-    );
-    assert!(
-        !bytes.windows(12).any(|window| window == b"CREATE TABLE"),
-        "the schema is not"
-    );
+    assert!(bytes.starts_with(b"SQLite format 3\0"), "the first 32 bytes stay readable");
+    assert!(!bytes.windows(12).any(|window| window == b"CREATE TABLE"), "the schema is not");
 }

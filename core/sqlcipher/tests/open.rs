@@ -11,8 +11,7 @@ fn our_provider_ciphers_and_the_file_shows_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     let db = open_encrypted(&path, &key(1), Access::Write).unwrap();
-    db.execute_batch("CREATE TABLE note(text TEXT) STRICT; INSERT INTO note VALUES ('croissants at seven')")
-        .unwrap();
+    db.execute_batch("CREATE TABLE note(text TEXT) STRICT; INSERT INTO note VALUES ('croissants at seven')").unwrap();
     let provider: String = db.query_row("PRAGMA cipher_provider", [], |row| row.get(0)).unwrap();
     assert_eq!(provider, PROVIDER_NAME);
     drop(db);
@@ -41,14 +40,10 @@ fn a_wrong_key_is_refused_beside_a_live_writer_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     let db = open_encrypted(&path, &key(1), Access::Write).unwrap();
-    db.execute_batch("CREATE TABLE t(n INTEGER) STRICT; INSERT INTO t VALUES (1)")
-        .unwrap();
+    db.execute_batch("CREATE TABLE t(n INTEGER) STRICT; INSERT INTO t VALUES (1)").unwrap();
     let error = open_encrypted(&path, &key(2), Access::Read).unwrap_err();
     assert!(matches!(error, OpenError::WrongKeyOrDamaged { .. }), "{error:?}");
-    assert_eq!(
-        db.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)).unwrap(),
-        1
-    );
+    assert_eq!(db.query_row("SELECT n FROM t", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
 }
 
 #[test]
@@ -56,8 +51,7 @@ fn a_flipped_byte_is_detected() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
     let db = open_encrypted(&path, &key(1), Access::Write).unwrap();
-    db.execute_batch("CREATE TABLE t(n INTEGER) STRICT; INSERT INTO t VALUES (1)")
-        .unwrap();
+    db.execute_batch("CREATE TABLE t(n INTEGER) STRICT; INSERT INTO t VALUES (1)").unwrap();
     drop(db);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[4096 + 100] ^= 1;
@@ -70,10 +64,7 @@ fn a_flipped_byte_is_detected() {
 fn a_reader_does_not_create_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("missing.db");
-    assert!(matches!(
-        open_encrypted(&path, &key(1), Access::Read),
-        Err(OpenError::Io { .. })
-    ));
+    assert!(matches!(open_encrypted(&path, &key(1), Access::Read), Err(OpenError::Io { .. })));
     assert!(!path.exists());
 }
 
@@ -81,10 +72,7 @@ fn a_reader_does_not_create_a_file() {
 fn a_reader_cannot_write() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.db");
-    open_encrypted(&path, &key(1), Access::Write)
-        .unwrap()
-        .execute_batch("CREATE TABLE t(n INTEGER) STRICT")
-        .unwrap();
+    open_encrypted(&path, &key(1), Access::Write).unwrap().execute_batch("CREATE TABLE t(n INTEGER) STRICT").unwrap();
     let reader = open_encrypted(&path, &key(1), Access::Read).unwrap();
     assert!(reader.execute("INSERT INTO t VALUES (1)", []).is_err());
 }
@@ -94,8 +82,7 @@ fn without_a_key_it_is_an_ordinary_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("relay.db");
     let db = open_plain(&path, Access::Write).unwrap();
-    db.execute_batch("CREATE TABLE t(text TEXT) STRICT; INSERT INTO t VALUES ('sealed by others')")
-        .unwrap();
+    db.execute_batch("CREATE TABLE t(text TEXT) STRICT; INSERT INTO t VALUES ('sealed by others')").unwrap();
     drop(db);
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes.windows(16).any(|window| window == b"sealed by others"));
@@ -106,11 +93,9 @@ fn durability_is_what_it_says() {
     let dir = tempfile::tempdir().unwrap();
     let db = open_encrypted(&dir.path().join("a.db"), &key(1), Access::Write).unwrap();
     let pragma = |name: &str| -> String {
-        db.query_row(&format!("PRAGMA {name}"), [], |row| {
-            row.get::<_, rusqlite::types::Value>(0)
-        })
-        .map(|value| format!("{value:?}"))
-        .unwrap()
+        db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0))
+            .map(|value| format!("{value:?}"))
+            .unwrap()
     };
     assert_eq!(pragma("synchronous"), "Integer(2)");
     assert_eq!(pragma("journal_mode"), "Text(\"wal\")");

@@ -47,20 +47,11 @@ pub struct HttpResponse {
 
 impl HttpRequest {
     pub(super) fn get(operation: Operation, url: String) -> Self {
-        Self {
-            operation,
-            method: Method::Get,
-            url,
-            headers: Vec::new(),
-            body: Zeroizing::default(),
-        }
+        Self { operation, method: Method::Get, url, headers: Vec::new(), body: Zeroizing::default() }
     }
 
     pub(super) fn post(operation: Operation, url: String) -> Self {
-        Self {
-            method: Method::Post,
-            ..Self::get(operation, url)
-        }
+        Self { method: Method::Post, ..Self::get(operation, url) }
     }
 
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -77,11 +68,7 @@ impl HttpRequest {
 impl HttpResponse {
     #[must_use]
     pub fn new(operation: Operation, status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self {
-            operation,
-            status,
-            body: Zeroizing::new(body.into()),
-        }
+        Self { operation, status, body: Zeroizing::new(body.into()) }
     }
 }
 
@@ -118,10 +105,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// Fields as `application/x-www-form-urlencoded`.
 pub(super) fn form(fields: &[(&str, &str)]) -> String {
-    let pairs: Vec<String> = fields
-        .iter()
-        .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
-        .collect();
+    let pairs: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
     pairs.join("&")
 }
 
@@ -132,10 +117,7 @@ pub(super) fn is_id(text: &str) -> bool {
 
 /// One line of at most `chars_max` characters.
 pub(super) fn one_line(text: &str, chars_max: usize) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(chars_max)
-        .collect()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(chars_max).collect()
 }
 
 #[cfg(test)]
@@ -147,10 +129,7 @@ mod tests {
         assert_eq!(escaped("pi_3Nx"), "pi_3Nx");
         assert_eq!(escaped("../v1/x?a=b#c&d"), "..%2Fv1%2Fx%3Fa%3Db%23c%26d");
         assert_eq!(escaped("Café 1"), "Caf%C3%A9%201");
-        assert_eq!(
-            form(&[("metadata[a]", "x&y=z"), ("b", "")]),
-            "metadata%5Ba%5D=x%26y%3Dz&b="
-        );
+        assert_eq!(form(&[("metadata[a]", "x&y=z"), ("b", "")]), "metadata%5Ba%5D=x%26y%3Dz&b=");
     }
 
     #[test]

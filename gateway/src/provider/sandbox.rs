@@ -51,10 +51,7 @@ impl Sandbox {
         let webhook_secrets = read_webhook(
             ["sandbox.webhook_secret_file", "sandbox.previous_webhook_secret_file"],
             folder,
-            [
-                config.webhook_secret_file.as_deref(),
-                config.previous_webhook_secret_file.as_deref(),
-            ],
+            [config.webhook_secret_file.as_deref(), config.previous_webhook_secret_file.as_deref()],
         )?;
         Self::new(&config.url, &config.account, secret_key, webhook_secrets)
     }
@@ -74,26 +71,15 @@ impl Sandbox {
             (1..=64).contains(&text.len()) && text.bytes().all(allowed)
         };
         if !is_name(account) {
-            return Err(ConfigError::field(
-                "sandbox.account",
-                "must be 1 to 64 of A-Z a-z 0-9 _ . : -",
-            ));
+            return Err(ConfigError::field("sandbox.account", "must be 1 to 64 of A-Z a-z 0-9 _ . : -"));
         }
         if !secret_key.is_plain() {
             return Err(ConfigError::field("sandbox.secret_key_file", "must hold visible ASCII"));
         }
         if webhook_secrets.iter().any(|secret| !secret.is_plain()) {
-            return Err(ConfigError::field(
-                "sandbox.webhook_secret_file",
-                "must hold visible ASCII",
-            ));
+            return Err(ConfigError::field("sandbox.webhook_secret_file", "must hold visible ASCII"));
         }
-        Ok(Self {
-            url: base_url("sandbox.url", url)?,
-            account: account.to_owned(),
-            secret_key,
-            webhook_secrets,
-        })
+        Ok(Self { url: base_url("sandbox.url", url)?, account: account.to_owned(), secret_key, webhook_secrets })
     }
 
     fn get(&self, operation: Operation, path: &str) -> HttpRequest {
@@ -149,16 +135,12 @@ impl Provider for Sandbox {
     }
 
     fn find(&self, reference: &str) -> HttpRequest {
-        self.get(
-            Operation::Find,
-            &format!("/v1/payments?reference={}", escaped(reference)),
-        )
+        self.get(Operation::Find, &format!("/v1/payments?reference={}", escaped(reference)))
     }
 
     fn cancel(&self, provider_payment: &str, idempotency_key: &str) -> HttpRequest {
         let path = format!("/v1/payments/{}/cancel", escaped(provider_payment));
-        self.post(Operation::Cancel, &path)
-            .header("idempotency-key", idempotency_key)
+        self.post(Operation::Cancel, &path).header("idempotency-key", idempotency_key)
     }
 
     fn refund(&self, refund: &RefundOf<'_>) -> HttpRequest {
@@ -173,10 +155,7 @@ impl Provider for Sandbox {
     }
 
     fn find_refund(&self, provider_payment: &str) -> HttpRequest {
-        self.get(
-            Operation::FindRefund,
-            &format!("/v1/refunds?payment={}", escaped(provider_payment)),
-        )
+        self.get(Operation::FindRefund, &format!("/v1/refunds?payment={}", escaped(provider_payment)))
     }
 
     fn parse_payment(&self, response: &HttpResponse) -> Outcome {
@@ -191,9 +170,7 @@ impl Provider for Sandbox {
                 outcome => outcome.unwrap_or(Outcome::NoAnswer),
             },
             status if response.operation == Operation::Create => match refusal(status, &response.body) {
-                Some(error) => Outcome::Rejected {
-                    reason: error.reason().to_owned(),
-                },
+                Some(error) => Outcome::Rejected { reason: error.reason().to_owned() },
                 None => Outcome::NoAnswer,
             },
             _ => Outcome::NoAnswer,
@@ -208,10 +185,7 @@ impl Provider for Sandbox {
         let Some(list) = list else {
             return Outcome::NoAnswer;
         };
-        let ours = list
-            .payments
-            .into_iter()
-            .filter(|payment| payment.reference == reference);
+        let ours = list.payments.into_iter().filter(|payment| payment.reference == reference);
         // Several under one reference: the one that was paid, or may be, counts before the others.
         match ours.max_by_key(|payment| payment.status.weight()) {
             Some(payment) => seen(payment).unwrap_or(Outcome::NoAnswer),
@@ -221,15 +195,14 @@ impl Provider for Sandbox {
 
     fn parse_refund(&self, response: &HttpResponse) -> RefundOutcome {
         match response.status {
-            200..=299 => serde_json::from_slice(&response.body)
-                .ok()
-                .and_then(refunded)
-                .unwrap_or(RefundOutcome::NoAnswer),
+            200..=299 => {
+                serde_json::from_slice(&response.body).ok().and_then(refunded).unwrap_or(RefundOutcome::NoAnswer)
+            }
             status => match refusal(status, &response.body) {
                 // Our key is wrong: that is mended, and then the same refund is made.
-                Some(error) if error.code != "unauthorized" => RefundOutcome::Rejected {
-                    reason: "refund.failed".to_owned(),
-                },
+                Some(error) if error.code != "unauthorized" => {
+                    RefundOutcome::Rejected { reason: "refund.failed".to_owned() }
+                }
                 _ => RefundOutcome::NoAnswer,
             },
         }
@@ -272,11 +245,7 @@ impl Provider for Sandbox {
         if event.data.live == Some(true) {
             return Err(WebhookRefused::OtherMode);
         }
-        Ok(Hint {
-            event: event.id,
-            provider_payment,
-            kind,
-        })
+        Ok(Hint { event: event.id, provider_payment, kind })
     }
 
     fn acknowledge(&self) -> (u16, Vec<u8>) {
@@ -410,10 +379,8 @@ fn seen(payment: Payment) -> Option<Outcome> {
 
 fn refunded(refund: Refund) -> Option<RefundOutcome> {
     let amount = amount(refund.amount_minor, &refund.currency)?;
-    (is_id(&refund.id) && refund.status == "succeeded").then_some(RefundOutcome::Done {
-        provider_refund: refund.id,
-        amount,
-    })
+    (is_id(&refund.id) && refund.status == "succeeded")
+        .then_some(RefundOutcome::Done { provider_refund: refund.id, amount })
 }
 
 fn amount(minor: i64, currency: &str) -> Option<Amount> {

@@ -46,11 +46,7 @@ pub enum ConfigError {
     Field { field: &'static str, rule: &'static str },
     /// The file that the field names cannot be read.
     #[error("{field}: reading {path}")]
-    File {
-        field: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    File { field: &'static str, path: PathBuf, source: io::Error },
 }
 
 impl ConfigError {
@@ -66,10 +62,7 @@ pub(super) fn read(field: &'static str, folder: &Path, path: &Path) -> Result<Se
     let read = File::open(&path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
     read.map_err(|source| ConfigError::File { field, path, source })?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(ConfigError::field(
-            field,
-            "must name a file with nothing but the secret in it",
-        ));
+        return Err(ConfigError::field(field, "must name a file with nothing but the secret in it"));
     }
     Ok(Secret::new(&text))
 }
@@ -100,11 +93,7 @@ pub(super) fn base_url(field: &'static str, text: &str) -> Result<String, Config
     };
     let plain =
         url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    if plain && may_be_called(&url) {
-        Ok(text.trim_end_matches('/').to_owned())
-    } else {
-        Err(wrong)
-    }
+    if plain && may_be_called(&url) { Ok(text.trim_end_matches('/').to_owned()) } else { Err(wrong) }
 }
 
 /// Over TLS, or not beyond this machine.
@@ -135,12 +124,7 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        for good in [
-            "https://api.stripe.com",
-            "http://127.0.0.1:8080",
-            "http://[::1]:1/",
-            "http://localhost:1",
-        ] {
+        for good in ["https://api.stripe.com", "http://127.0.0.1:8080", "http://[::1]:1/", "http://localhost:1"] {
             assert_eq!(base_url("f", good).unwrap(), good.trim_end_matches('/'), "{good}");
         }
         for bad in [

@@ -82,10 +82,7 @@ impl Stripe {
         let webhook_secrets = read_webhook(
             ["stripe.webhook_secret_file", "stripe.previous_webhook_secret_file"],
             folder,
-            [
-                config.webhook_secret_file.as_deref(),
-                config.previous_webhook_secret_file.as_deref(),
-            ],
+            [config.webhook_secret_file.as_deref(), config.previous_webhook_secret_file.as_deref()],
         )?;
         Self::new(StripeKeys {
             live: config.live,
@@ -104,10 +101,7 @@ impl Stripe {
         let mode = if keys.live { "_live_" } else { "_test_" };
         let is_key = |key: &str, kinds: &[&str]| kinds.iter().any(|kind| key.starts_with(&format!("{kind}{mode}")));
         if !keys.account.starts_with("acct_") || !is_id(&keys.account) {
-            return Err(ConfigError::field(
-                "stripe.account",
-                "must be the acct_… of the account",
-            ));
+            return Err(ConfigError::field("stripe.account", "must be the acct_… of the account"));
         }
         if !is_key(&keys.publishable_key, &["pk"]) || !is_id(&keys.publishable_key) {
             let rule = "must be pk_live_… with live = true, pk_test_… with live = false";
@@ -154,16 +148,10 @@ impl Stripe {
         };
         let (status, handoff) = match intent.status {
             IntentStatus::RequiresPaymentMethod | IntentStatus::RequiresConfirmation | IntentStatus::RequiresAction => {
-                let handoff = intent
-                    .client_secret
-                    .filter(|secret| !secret.is_empty())
-                    .map(|client_secret| {
-                        let publishable_key = self.keys.publishable_key.clone();
-                        Handoff::Sdk {
-                            publishable_key,
-                            client_secret,
-                        }
-                    });
+                let handoff = intent.client_secret.filter(|secret| !secret.is_empty()).map(|client_secret| {
+                    let publishable_key = self.keys.publishable_key.clone();
+                    Handoff::Sdk { publishable_key, client_secret }
+                });
                 (Status::Open, handoff)
             }
             // Authorised and not captured: not by us, who capture at once. The engine cancels it when its time is over.
@@ -227,37 +215,21 @@ impl Provider for Stripe {
         if !description.trim().is_empty() {
             fields.push(("metadata[description]", &description));
         }
-        self.post(
-            Operation::Create,
-            "/v1/payment_intents",
-            create.idempotency_key,
-            &fields,
-        )
+        self.post(Operation::Create, "/v1/payment_intents", create.idempotency_key, &fields)
     }
 
     fn read(&self, provider_payment: &str) -> HttpRequest {
-        let path = format!(
-            "/v1/payment_intents/{}?expand[]=latest_charge",
-            escaped(provider_payment)
-        );
+        let path = format!("/v1/payment_intents/{}?expand[]=latest_charge", escaped(provider_payment));
         self.get(Operation::Read, &path)
     }
 
     fn find(&self, _reference: &str) -> HttpRequest {
-        self.get(
-            Operation::Find,
-            "/v1/payment_intents?limit=100&expand[]=data.latest_charge",
-        )
+        self.get(Operation::Find, "/v1/payment_intents?limit=100&expand[]=data.latest_charge")
     }
 
     fn cancel(&self, provider_payment: &str, idempotency_key: &str) -> HttpRequest {
         let path = format!("/v1/payment_intents/{}/cancel", escaped(provider_payment));
-        self.post(
-            Operation::Cancel,
-            &path,
-            idempotency_key,
-            &[("expand[0]", "latest_charge")],
-        )
+        self.post(Operation::Cancel, &path, idempotency_key, &[("expand[0]", "latest_charge")])
     }
 
     fn refund(&self, refund: &RefundOf<'_>) -> HttpRequest {
@@ -290,9 +262,7 @@ impl Provider for Stripe {
                 }
             }
             status if response.operation == Operation::Create => match refusal(status, &response.body) {
-                Some(error) => Outcome::Rejected {
-                    reason: error.create_reason().to_owned(),
-                },
+                Some(error) => Outcome::Rejected { reason: error.create_reason().to_owned() },
                 None => Outcome::NoAnswer,
             },
             _ => Outcome::NoAnswer,
@@ -305,12 +275,7 @@ impl Provider for Stripe {
         };
         let is_ours = |intent: &Intent| self::reference(intent.metadata.as_ref()) == Some(reference);
         // Several under one reference: the one that was paid, or may be, counts before the others.
-        match list
-            .data
-            .into_iter()
-            .filter(is_ours)
-            .max_by_key(|intent| intent.status.weight())
-        {
+        match list.data.into_iter().filter(is_ours).max_by_key(|intent| intent.status.weight()) {
             Some(intent) => self.seen(intent).unwrap_or(Outcome::NoAnswer),
             None if list.has_more => Outcome::NoAnswer,
             None => Outcome::NotFound,
@@ -319,16 +284,13 @@ impl Provider for Stripe {
 
     fn parse_refund(&self, response: &HttpResponse) -> RefundOutcome {
         match response.status {
-            200..=299 => serde_json::from_slice(&response.body)
-                .ok()
-                .and_then(refunded)
-                .unwrap_or(RefundOutcome::NoAnswer),
+            200..=299 => {
+                serde_json::from_slice(&response.body).ok().and_then(refunded).unwrap_or(RefundOutcome::NoAnswer)
+            }
             // Our key is wrong: that is mended, and then the same refund is made.
             401 | 403 => RefundOutcome::NoAnswer,
             status => match refusal(status, &response.body) {
-                Some(_) => RefundOutcome::Rejected {
-                    reason: "refund.failed".to_owned(),
-                },
+                Some(_) => RefundOutcome::Rejected { reason: "refund.failed".to_owned() },
                 None => RefundOutcome::NoAnswer,
             },
         }
@@ -374,17 +336,9 @@ impl Provider for Stripe {
         };
         match provider_payment {
             Some(id) if !is_id(&id) => Err(WebhookRefused::Unreadable),
-            Some(provider_payment) => Ok(Hint {
-                event: event.id,
-                provider_payment,
-                kind,
-            }),
+            Some(provider_payment) => Ok(Hint { event: event.id, provider_payment, kind }),
             // A refund of a charge that no intent made is not ours.
-            None => Ok(Hint {
-                event: event.id,
-                provider_payment: String::new(),
-                kind: HintKind::Other,
-            }),
+            None => Ok(Hint { event: event.id, provider_payment: String::new(), kind: HintKind::Other }),
         }
     }
 
@@ -549,10 +503,7 @@ struct About {
 impl Intent {
     /// Whose money it becomes. The creation wrote our account into `metadata`.
     fn payee(&self) -> Option<String> {
-        let others = [
-            self.transfer_data.as_ref().map(|transfer| &transfer.destination),
-            self.on_behalf_of.as_ref(),
-        ];
+        let others = [self.transfer_data.as_ref().map(|transfer| &transfer.destination), self.on_behalf_of.as_ref()];
         let other = others.into_iter().flatten().next().map(|account| match account {
             IdOr::Id(id) | IdOr::Object(Named { id }) => id.clone(),
         });
@@ -563,19 +514,14 @@ impl Intent {
 impl Charge {
     /// `visa ···· 4242`.
     fn method(&self) -> String {
-        let card = self
-            .payment_method_details
-            .as_ref()
-            .and_then(|details| details.card.as_ref());
+        let card = self.payment_method_details.as_ref().and_then(|details| details.card.as_ref());
         let fits = |text: &&String, chars: std::ops::RangeInclusive<usize>, allowed: fn(&u8) -> bool| {
             chars.contains(&text.len()) && text.as_bytes().iter().all(allowed)
         };
         let brand = card
             .and_then(|card| card.brand.as_ref())
             .filter(|brand| fits(brand, 1..=20, |byte| byte.is_ascii_lowercase() || *byte == b'_'));
-        let last4 = card
-            .and_then(|card| card.last4.as_ref())
-            .filter(|last4| fits(last4, 4..=4, u8::is_ascii_digit));
+        let last4 = card.and_then(|card| card.last4.as_ref()).filter(|last4| fits(last4, 4..=4, u8::is_ascii_digit));
         let brand = brand.map_or("card", String::as_str);
         match last4 {
             Some(last4) => format!("{brand} ···· {last4}"),
@@ -613,14 +559,9 @@ fn refunded(refund: Refund) -> Option<RefundOutcome> {
     }
     let provider_refund = refund.id;
     match refund.status.as_deref()? {
-        "succeeded" => Some(RefundOutcome::Done {
-            provider_refund,
-            amount,
-        }),
+        "succeeded" => Some(RefundOutcome::Done { provider_refund, amount }),
         "pending" | "requires_action" => Some(RefundOutcome::Pending { provider_refund }),
-        "failed" | "canceled" => Some(RefundOutcome::Rejected {
-            reason: "refund.failed".to_owned(),
-        }),
+        "failed" | "canceled" => Some(RefundOutcome::Rejected { reason: "refund.failed".to_owned() }),
         _ => None,
     }
 }

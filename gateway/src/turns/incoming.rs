@@ -1,9 +1,9 @@
 //! A customer did something: wrote, tapped, placed an order, asked about one.
 
-use comptoir_client::headless::{Incoming, Tx, TurnError};
+use comptoir_client::headless::{Incoming, TurnError, Tx};
 use comptoir_content::{
-    AnswerBody, AskPayment, Basis, Body, Invoice, InvoiceId, Line, LineKind, Needs, NotPaid, OrderPlaced, PaymentAnswer,
-    QuickReply, Signed, Text,
+    AnswerBody, AskPayment, Basis, Body, Invoice, InvoiceId, Line, LineKind, Needs, NotPaid, OrderPlaced,
+    PaymentAnswer, QuickReply, Signed, Text,
 };
 use comptoir_engine::order::{self, Decision, Taken};
 use comptoir_engine::payment::{Attempt, State};
@@ -52,10 +52,7 @@ fn greet(tx: &mut Tx<'_>, till: &Till, catalogue: &Catalogue, message: &Incoming
     if tx.is_first_contact(message.conversation)? {
         tx.say(message.conversation, Body::Hello(till.profile.clone()), None)?;
     }
-    let chip = |product: &Product| QuickReply {
-        title: product.title.clone(),
-        payload: payload_of(product),
-    };
+    let chip = |product: &Product| QuickReply { title: product.title.clone(), payload: payload_of(product) };
     let text = Text {
         body: catalogue.greeting.clone(),
         reply_to: None,
@@ -170,9 +167,8 @@ fn order_placed(
             if shelf.is_none_or(|shelf| shelf.price != verified.total) {
                 return refuse(tx, till, message, placed, &Refused::InvoiceRule { field: "price" });
             }
-            let provider = providers
-                .iter()
-                .find(|provider| provider.name() == placed.provider && provider.is_live() == till.live);
+            let provider =
+                providers.iter().find(|provider| provider.name() == placed.provider && provider.is_live() == till.live);
             let Some(provider) = provider.filter(|provider| provider.takes(amount)) else {
                 return refuse(tx, till, message, placed, &Refused::MethodNone);
             };

@@ -1,6 +1,6 @@
 //! A provider answered: what it means is the engine's to say; what follows from it is written here in one transaction.
 
-use comptoir_client::headless::{Tx, TurnError};
+use comptoir_client::headless::{TurnError, Tx};
 use comptoir_content::{AnswerBody, Handoff, NotPaid, PaymentId, PaymentRequest};
 use comptoir_engine::Refused;
 use comptoir_engine::payment::{self, Effect, Input};

@@ -1,6 +1,6 @@
 //! Money came or went: the posting, the signed receipt and the outgoing message, in the transaction of the turn.
 
-use comptoir_client::headless::{Tx, TurnError};
+use comptoir_client::headless::{TurnError, Tx};
 use comptoir_content::{
     Amount, Basis, Body, Disclosure, Evidence, Hash, OrderId, PartBody, Receipt, ReceiptFile, RefundId, Salt, Signed,
     Timestamp,

@@ -1,10 +1,12 @@
 //! Giving money back: written down, asked of the provider, posted and told once it is certain.
 
-use comptoir_client::headless::{Tx, TurnError};
-use comptoir_content::{Amount, Basis, Body, Currency, OrderId, PaymentId, Refund, RefundId, ReceiptFile, Signed, Timestamp};
+use comptoir_client::headless::{TurnError, Tx};
+use comptoir_content::{
+    Amount, Basis, Body, Currency, OrderId, PaymentId, ReceiptFile, Refund, RefundId, Signed, Timestamp,
+};
+use comptoir_engine::Refused;
 use comptoir_engine::ledger::Kind;
 use comptoir_engine::outbox::next_try;
-use comptoir_engine::Refused;
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, Row, params};
 
 use crate::provider::RefundOutcome;
@@ -75,11 +77,8 @@ pub(crate) fn refund_asked(
     order: OrderId,
     amount_minor: Option<i64>,
 ) -> Result<Amount, TurnError> {
-    let known: Option<(RefundRow, String)> = tx
-        .sql()
-        .prepare_cached("SELECT * FROM refund WHERE id = ?1")?
-        .query_row([id.0], row)
-        .optional()?;
+    let known: Option<(RefundRow, String)> =
+        tx.sql().prepare_cached("SELECT * FROM refund WHERE id = ?1")?.query_row([id.0], row).optional()?;
     if let Some((known, _)) = known {
         return if known.order == order { Ok(known.amount) } else { Err(Refused::RefundTooLarge.into()) };
     }
@@ -122,10 +121,7 @@ pub(crate) fn due(
 
 /// The provider answered about a refund.
 pub(crate) fn refund_answered(tx: &mut Tx<'_>, id: RefundId, outcome: &RefundOutcome) -> Result<(), TurnError> {
-    let (refund, state) = tx
-        .sql()
-        .prepare_cached("SELECT * FROM refund WHERE id = ?1")?
-        .query_row([id.0], row)?;
+    let (refund, state) = tx.sql().prepare_cached("SELECT * FROM refund WHERE id = ?1")?.query_row([id.0], row)?;
     if state == "done" || state == "failed" {
         return Ok(());
     }
@@ -135,7 +131,10 @@ pub(crate) fn refund_answered(tx: &mut Tx<'_>, id: RefundId, outcome: &RefundOut
         }
         RefundOutcome::Done { .. } => {
             tracing::error!("a refund is in quarantine: the provider's answer does not match what was asked");
-            tx.sql().execute("UPDATE refund SET state = 'failed', reason = 'submit.mismatch', wake_at = NULL WHERE id = ?1", [id.0])?;
+            tx.sql().execute(
+                "UPDATE refund SET state = 'failed', reason = 'submit.mismatch', wake_at = NULL WHERE id = ?1",
+                [id.0],
+            )?;
             Ok(())
         }
         RefundOutcome::Pending { provider_refund } => {

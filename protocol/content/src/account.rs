@@ -92,10 +92,7 @@ impl Shape for Genesis {
             kind: AccountKind::from_proto(genesis.kind)?,
             account_key: PublicKey::from_slice("account_key", &genesis.account_key)?,
             recovery_hash: Hash::from_slice(&genesis.recovery_hash)?,
-            nonce: genesis
-                .nonce
-                .try_into()
-                .map_err(|_| ContentError::field("nonce", "not 16 bytes"))?,
+            nonce: genesis.nonce.try_into().map_err(|_| ContentError::field("nonce", "not 16 bytes"))?,
         })
     }
 
@@ -155,9 +152,7 @@ impl Shape for LogEntry {
         use proto::LogEntryStatement as P;
         let statement = match &self.statement {
             Statement::DeviceAdded(certificate) => P::DeviceAdded(certificate.to_proto()),
-            Statement::DeviceRevoked { device } => P::DeviceRevoked(proto::DeviceRevoked {
-                device: device.0.to_vec(),
-            }),
+            Statement::DeviceRevoked { device } => P::DeviceRevoked(proto::DeviceRevoked { device: device.0.to_vec() }),
             Statement::TillCertified(till) => P::TillCertified(proto::TillCertified {
                 till: till.till.0.to_vec(),
                 term: till.term,
@@ -165,13 +160,12 @@ impl Shape for LogEntry {
                 from_ms: till.from.0,
                 until_ms: till.until.0,
             }),
-            Statement::TillRevoked { till, since } => P::TillRevoked(proto::TillRevoked {
-                till: till.0.to_vec(),
-                since_ms: since.0,
-            }),
-            Statement::KeyReplaced { account_key } => P::KeyReplaced(proto::KeyReplaced {
-                account_key: account_key.0.to_vec(),
-            }),
+            Statement::TillRevoked { till, since } => {
+                P::TillRevoked(proto::TillRevoked { till: till.0.to_vec(), since_ms: since.0 })
+            }
+            Statement::KeyReplaced { account_key } => {
+                P::KeyReplaced(proto::KeyReplaced { account_key: account_key.0.to_vec() })
+            }
         };
         proto::LogEntry {
             version: VERSION,
@@ -187,9 +181,7 @@ impl Shape for LogEntry {
         use proto::LogEntryStatement as P;
         let statement = match need("statement", entry.statement)? {
             P::DeviceAdded(certificate) => Statement::DeviceAdded(Signed::from_proto(certificate)?),
-            P::DeviceRevoked(revoked) => Statement::DeviceRevoked {
-                device: DeviceId::from_slice(&revoked.device)?,
-            },
+            P::DeviceRevoked(revoked) => Statement::DeviceRevoked { device: DeviceId::from_slice(&revoked.device)? },
             P::TillCertified(till) => Statement::TillCertified(TillCertificate {
                 till: PublicKey::from_slice("till", &till.till)?,
                 term: till.term,
@@ -201,9 +193,9 @@ impl Shape for LogEntry {
                 till: PublicKey::from_slice("till", &revoked.till)?,
                 since: Timestamp(revoked.since_ms),
             },
-            P::KeyReplaced(replaced) => Statement::KeyReplaced {
-                account_key: PublicKey::from_slice("account_key", &replaced.account_key)?,
-            },
+            P::KeyReplaced(replaced) => {
+                Statement::KeyReplaced { account_key: PublicKey::from_slice("account_key", &replaced.account_key)? }
+            }
         };
         Ok(Self {
             account: AccountId::from_slice(&entry.account)?,
@@ -232,11 +224,7 @@ impl LogLink {
     #[must_use]
     pub fn sign(entry: &LogEntry, key: &SigningKey) -> Self {
         let bytes = entry.to_proto().encode_to_vec();
-        Self {
-            signature: key.sign(LOG_CONTEXT, &bytes),
-            entry: bytes,
-            signer: key.public(),
-        }
+        Self { signature: key.sign(LOG_CONTEXT, &bytes), entry: bytes, signer: key.public() }
     }
 
     /// Checks the signature and reads the entry. Whether it may stand where it stands is for the reader of the log.
@@ -274,10 +262,7 @@ impl AccountLog {
     #[must_use]
     pub fn head(&self) -> LogHead {
         let hash = self.links.last().map_or_else(|| Hash::of(&self.genesis), LogLink::hash);
-        LogHead {
-            len: self.links.len() as u64,
-            hash,
-        }
+        LogHead { len: self.links.len() as u64, hash }
     }
 
     pub(crate) fn to_proto(&self) -> proto::AccountLog {
@@ -286,10 +271,7 @@ impl AccountLog {
             signer: link.signer.0.to_vec(),
             signature: link.signature.to_vec(),
         };
-        proto::AccountLog {
-            genesis: self.genesis.clone(),
-            links: self.links.iter().map(link).collect(),
-        }
+        proto::AccountLog { genesis: self.genesis.clone(), links: self.links.iter().map(link).collect() }
     }
 
     pub(crate) fn from_proto(log: proto::AccountLog) -> Result<Self, ContentError> {
@@ -297,16 +279,10 @@ impl AccountLog {
             Ok(LogLink {
                 entry: link.entry,
                 signer: PublicKey::from_slice("signer", &link.signer)?,
-                signature: link
-                    .signature
-                    .try_into()
-                    .map_err(|_| ContentError::field("signature", "not 64 bytes"))?,
+                signature: link.signature.try_into().map_err(|_| ContentError::field("signature", "not 64 bytes"))?,
             })
         };
-        Ok(Self {
-            genesis: log.genesis,
-            links: log.links.into_iter().map(link).collect::<Result<_, _>>()?,
-        })
+        Ok(Self { genesis: log.genesis, links: log.links.into_iter().map(link).collect::<Result<_, _>>()? })
     }
 }
 
@@ -321,17 +297,11 @@ pub struct LogHead {
 
 impl LogHead {
     pub(crate) fn to_proto(self) -> proto::LogHead {
-        proto::LogHead {
-            len: self.len,
-            hash: self.hash.0.to_vec(),
-        }
+        proto::LogHead { len: self.len, hash: self.hash.0.to_vec() }
     }
 
     pub(crate) fn from_proto(head: &proto::LogHead) -> Result<Self, ContentError> {
-        Ok(Self {
-            len: head.len,
-            hash: Hash::from_slice(&head.hash)?,
-        })
+        Ok(Self { len: head.len, hash: Hash::from_slice(&head.hash)? })
     }
 }
 
@@ -429,19 +399,11 @@ pub struct Payee {
 
 impl Payee {
     pub(crate) fn to_proto(&self) -> proto::Payee {
-        proto::Payee {
-            provider: self.provider.clone(),
-            account: self.account.clone(),
-            live: self.live,
-        }
+        proto::Payee { provider: self.provider.clone(), account: self.account.clone(), live: self.live }
     }
 
     pub(crate) fn from_proto(payee: proto::Payee) -> Self {
-        Self {
-            provider: payee.provider,
-            account: payee.account,
-            live: payee.live,
-        }
+        Self { provider: payee.provider, account: payee.account, live: payee.live }
     }
 }
 

@@ -25,8 +25,5 @@ impl ContentError {
 
 /// The value, or [`ContentError::Field`] with "missing".
 pub(crate) fn need<T>(field: &'static str, value: Option<T>) -> Result<T, ContentError> {
-    value.ok_or(ContentError::Field {
-        field,
-        reason: "missing",
-    })
+    value.ok_or(ContentError::Field { field, reason: "missing" })
 }

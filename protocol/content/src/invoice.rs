@@ -157,11 +157,7 @@ impl Shape for Invoice {
             currency: total.currency(),
             title: invoice.title,
             description: invoice.description,
-            lines: invoice
-                .lines
-                .into_iter()
-                .map(Line::from_proto)
-                .collect::<Result<_, _>>()?,
+            lines: invoice.lines.into_iter().map(Line::from_proto).collect::<Result<_, _>>()?,
             total,
             needs: Needs {
                 name: invoice.needs_name,

@@ -17,10 +17,7 @@ impl PublicKey {
     /// # Errors
     /// [`ContentError::Field`] for any other number of bytes.
     pub fn from_slice(field: &'static str, bytes: &[u8]) -> Result<Self, ContentError> {
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| ContentError::field(field, "not 32 bytes"))
+        bytes.try_into().map(Self).map_err(|_| ContentError::field(field, "not 32 bytes"))
     }
 
     /// True when `signature` is this key's over `context` and `bytes`.

@@ -29,11 +29,7 @@ mod link;
 mod message;
 mod money;
 mod payment;
-#[allow(
-    unreachable_pub,
-    unnameable_types,
-    reason = "the shapes stay inside; a sealed trait names them"
-)]
+#[allow(unreachable_pub, unnameable_types, reason = "the shapes stay inside; a sealed trait names them")]
 mod proto;
 mod receipt;
 mod signed;

@@ -41,9 +41,7 @@ impl Link {
             return Err(ContentError::field("link", "too long"));
         }
         let upper = text.to_ascii_uppercase();
-        let rest = upper
-            .strip_prefix(SCHEME)
-            .ok_or(ContentError::field("link", "does not begin with COMPTOIR:"))?;
+        let rest = upper.strip_prefix(SCHEME).ok_or(ContentError::field("link", "does not begin with COMPTOIR:"))?;
         let mut letters = rest.chars();
         let kind = letters.next().ok_or(ContentError::field("link", "cut off"))?;
         let bytes = BASE32_NOPAD
@@ -78,10 +76,8 @@ impl ContactCode {
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
-        let code = proto::ContactCode::decode(payload).map_err(|error| ContentError::Unreadable {
-            what: "contact code",
-            reason: error.to_string(),
-        })?;
+        let code = proto::ContactCode::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "contact code", reason: error.to_string() })?;
         if code.relay.is_empty() || code.relay.len() > RELAY_BYTES_MAX {
             return Err(ContentError::field("relay", "not an address"));
         }

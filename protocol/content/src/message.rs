@@ -63,10 +63,7 @@ impl Text {
     /// A text and nothing else.
     #[must_use]
     pub fn plain(body: impl Into<String>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { body: body.into(), ..Self::default() }
     }
 }
 
@@ -122,23 +119,14 @@ impl Content {
             Body::Receipt(_) => "A receipt. Update to see it.".to_owned(),
             Body::Refund(_) => "A refund. Update to see it.".to_owned(),
         };
-        Self {
-            uid,
-            sent_at,
-            fallback,
-            basis: None,
-            head: None,
-            body,
-        }
+        Self { uid, sent_at, fallback, basis: None, head: None, body }
     }
 
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         use proto::ContentBody as P;
-        let reply = |reply: &QuickReply| proto::QuickReply {
-            title: reply.title.clone(),
-            payload: reply.payload.clone(),
-        };
+        let reply =
+            |reply: &QuickReply| proto::QuickReply { title: reply.title.clone(), payload: reply.payload.clone() };
         let body = match &self.body {
             Body::Text(text) => Some(P::Text(proto::Text {
                 body: text.body.clone(),
@@ -160,9 +148,7 @@ impl Content {
                 price: card.price.map(Amount::to_proto),
                 buttons: card.buttons.iter().map(reply).collect(),
             })),
-            Body::Hello(profile) => Some(P::Hello(proto::Hello {
-                profile: Some(profile.to_proto()),
-            })),
+            Body::Hello(profile) => Some(P::Hello(proto::Hello { profile: Some(profile.to_proto()) })),
             Body::Invoice(invoice) => Some(P::Invoice(invoice.to_proto())),
             Body::OrderPlaced(order) => Some(P::OrderPlaced(order.to_proto())),
             Body::PaymentAnswer(answer) => Some(P::PaymentAnswer(answer.to_proto())),
@@ -199,28 +185,16 @@ impl Content {
     /// [`ContentError`] when it is not a message at all. A kind that we do not know is [`Body::Unknown`].
     pub fn decode(bytes: &[u8]) -> Result<Self, ContentError> {
         use proto::ContentBody as P;
-        let content = proto::Content::decode(bytes).map_err(|error| ContentError::Unreadable {
-            what: "message",
-            reason: error.to_string(),
-        })?;
+        let content = proto::Content::decode(bytes)
+            .map_err(|error| ContentError::Unreadable { what: "message", reason: error.to_string() })?;
         if content.version == 0 {
             return Err(ContentError::field("version", "missing"));
         }
         let optional_uid = |bytes: &[u8]| {
-            if bytes.is_empty() {
-                Ok(None)
-            } else {
-                Uid::from_slice(bytes).map(Some)
-            }
+            if bytes.is_empty() { Ok(None) } else { Uid::from_slice(bytes).map(Some) }
         };
         let replies = |replies: Vec<proto::QuickReply>| {
-            replies
-                .into_iter()
-                .map(|reply| QuickReply {
-                    title: reply.title,
-                    payload: reply.payload,
-                })
-                .collect()
+            replies.into_iter().map(|reply| QuickReply { title: reply.title, payload: reply.payload }).collect()
         };
         let body = match content.body {
             Some(P::Text(text)) => Body::Text(Text {
@@ -229,25 +203,16 @@ impl Content {
                 quick_replies: replies(text.quick_replies),
             }),
             Some(P::Marks(marks)) => Body::Marks(Marks {
-                delivered: marks
-                    .delivered
-                    .iter()
-                    .map(|uid| Uid::from_slice(uid))
-                    .collect::<Result<_, _>>()?,
+                delivered: marks.delivered.iter().map(|uid| Uid::from_slice(uid)).collect::<Result<_, _>>()?,
                 read_upto: optional_uid(&marks.read_upto)?,
             }),
-            Some(P::Tap(tap)) => Body::Tap(Tap {
-                on: Uid::from_slice(&tap.on)?,
-                title: tap.title,
-                payload: tap.payload,
-            }),
+            Some(P::Tap(tap)) => {
+                Body::Tap(Tap { on: Uid::from_slice(&tap.on)?, title: tap.title, payload: tap.payload })
+            }
             Some(P::Card(card)) => Body::Card(Card {
                 title: card.title,
                 subtitle: card.subtitle,
-                price: card
-                    .price
-                    .map(|price| Amount::from_field("price", Some(price)))
-                    .transpose()?,
+                price: card.price.map(|price| Amount::from_field("price", Some(price))).transpose()?,
                 buttons: replies(card.buttons),
             }),
             Some(P::Hello(hello)) => Body::Hello(Signed::from_field("profile", hello.profile)?),

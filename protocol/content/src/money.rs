@@ -43,15 +43,10 @@ impl Currency {
     /// ```
     pub fn of(code: &str) -> Result<Self, ContentError> {
         let tables = [(HUNDREDTHS, 2), (WHOLE, 0), (THOUSANDTHS, 3), (TEN_THOUSANDTHS, 4)];
-        let found = tables
-            .iter()
-            .find(|(codes, _)| codes.split_ascii_whitespace().any(|known| known == code));
+        let found = tables.iter().find(|(codes, _)| codes.split_ascii_whitespace().any(|known| known == code));
         match (found, code.as_bytes().try_into()) {
             (Some(&(_, exponent)), Ok(code)) => Ok(Self { code, exponent }),
-            _ => Err(ContentError::field(
-                "currency",
-                "not an ISO 4217 code that money is moved in",
-            )),
+            _ => Err(ContentError::field("currency", "not an ISO 4217 code that money is moved in")),
         }
     }
 
@@ -129,12 +124,7 @@ impl Amount {
     /// # Errors
     /// [`ContentError::Field`] for anything else; nothing is rounded.
     pub fn parse(text: &str, currency: Currency) -> Result<Self, ContentError> {
-        let bad = || {
-            ContentError::field(
-                "amount",
-                "is written in digits, with at most the decimals of its currency",
-            )
-        };
+        let bad = || ContentError::field("amount", "is written in digits, with at most the decimals of its currency");
         let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
         let exponent = usize::from(currency.exponent);
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());

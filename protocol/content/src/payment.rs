@@ -42,19 +42,11 @@ pub struct OrderInfo {
 
 impl OrderInfo {
     pub(crate) fn to_proto(&self) -> proto::OrderInfo {
-        proto::OrderInfo {
-            name: self.name.clone(),
-            phone: self.phone.clone(),
-            email: self.email.clone(),
-        }
+        proto::OrderInfo { name: self.name.clone(), phone: self.phone.clone(), email: self.email.clone() }
     }
 
     pub(crate) fn from_proto(info: proto::OrderInfo) -> Self {
-        Self {
-            name: info.name,
-            phone: info.phone,
-            email: info.email,
-        }
+        Self { name: info.name, phone: info.phone, email: info.email }
     }
 }
 
@@ -70,10 +62,7 @@ impl OrderPlaced {
     /// # Errors
     /// [`ContentError::Signature`] when the payer key did not sign this.
     pub fn check_proof(&self) -> Result<(), ContentError> {
-        if self
-            .payer_key
-            .verifies(ORDER_CONTEXT, &self.proven_bytes(), &self.proof)
-        {
+        if self.payer_key.verifies(ORDER_CONTEXT, &self.proven_bytes(), &self.proof) {
             Ok(())
         } else {
             Err(ContentError::Signature { what: "order" })
@@ -98,11 +87,7 @@ impl OrderPlaced {
 
     /// Everything but the proof itself.
     fn proven_bytes(&self) -> Vec<u8> {
-        proto::OrderPlaced {
-            proof: Vec::new(),
-            ..self.to_proto()
-        }
-        .encode_to_vec()
+        proto::OrderPlaced { proof: Vec::new(), ..self.to_proto() }.encode_to_vec()
     }
 
     pub(crate) fn to_proto(&self) -> proto::OrderPlaced {
@@ -128,10 +113,7 @@ impl OrderPlaced {
             payment: PaymentId::from_slice(&order.payment)?,
             attempt: order.attempt,
             payer_key: PublicKey::from_slice("payer_key", &order.payer_key)?,
-            proof: order
-                .proof
-                .try_into()
-                .map_err(|_| ContentError::field("proof", "not 64 bytes"))?,
+            proof: order.proof.try_into().map_err(|_| ContentError::field("proof", "not 64 bytes"))?,
             tip_minor: order.tip_minor,
             provider: order.provider,
             info: OrderInfo::from_proto(need("info", order.info)?),
@@ -189,10 +171,7 @@ pub enum Handoff {
     /// The provider's own page, in the system's browser.
     Page { url: String },
     /// The provider's sheet.
-    Sdk {
-        publishable_key: String,
-        client_secret: String,
-    },
+    Sdk { publishable_key: String, client_secret: String },
 }
 
 impl std::fmt::Debug for Handoff {
@@ -243,20 +222,18 @@ impl Shape for PaymentAnswer {
                     expires_at_ms: request.expires_at.0,
                     handoff: Some(match &request.handoff {
                         Handoff::Page { url } => proto::PaymentRequestedHandoff::PageUrl(url.clone()),
-                        Handoff::Sdk {
-                            publishable_key,
-                            client_secret,
-                        } => proto::PaymentRequestedHandoff::Sdk(proto::SdkSecret {
-                            publishable_key: publishable_key.clone(),
-                            client_secret: client_secret.clone(),
-                        }),
+                        Handoff::Sdk { publishable_key, client_secret } => {
+                            proto::PaymentRequestedHandoff::Sdk(proto::SdkSecret {
+                                publishable_key: publishable_key.clone(),
+                                client_secret: client_secret.clone(),
+                            })
+                        }
                     }),
                 }),
                 AnswerBody::Checking => P::Checking(proto::Checking {}),
-                AnswerBody::NotPaid(not_paid) => P::NotPaid(proto::NotPaid {
-                    reason: not_paid.reason.clone(),
-                    words: not_paid.words.clone(),
-                }),
+                AnswerBody::NotPaid(not_paid) => {
+                    P::NotPaid(proto::NotPaid { reason: not_paid.reason.clone(), words: not_paid.words.clone() })
+                }
             }),
         }
     }
@@ -271,17 +248,13 @@ impl Shape for PaymentAnswer {
                 expires_at: Timestamp(request.expires_at_ms),
                 handoff: match need("handoff", request.handoff)? {
                     proto::PaymentRequestedHandoff::PageUrl(url) => Handoff::Page { url },
-                    proto::PaymentRequestedHandoff::Sdk(sdk) => Handoff::Sdk {
-                        publishable_key: sdk.publishable_key,
-                        client_secret: sdk.client_secret,
-                    },
+                    proto::PaymentRequestedHandoff::Sdk(sdk) => {
+                        Handoff::Sdk { publishable_key: sdk.publishable_key, client_secret: sdk.client_secret }
+                    }
                 },
             }),
             P::Checking(proto::Checking {}) => AnswerBody::Checking,
-            P::NotPaid(not_paid) => AnswerBody::NotPaid(NotPaid {
-                reason: not_paid.reason,
-                words: not_paid.words,
-            }),
+            P::NotPaid(not_paid) => AnswerBody::NotPaid(NotPaid { reason: not_paid.reason, words: not_paid.words }),
         };
         Ok(Self {
             merchant: AccountId::from_slice(&answer.merchant)?,

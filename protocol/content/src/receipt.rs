@@ -95,11 +95,8 @@ impl Disclosure {
         let (part, bytes) = match body {
             PartBody::Lines { title, lines } => (
                 Part::Lines,
-                proto::Lines {
-                    title: title.clone(),
-                    lines: lines.iter().map(Line::to_proto).collect(),
-                }
-                .encode_to_vec(),
+                proto::Lines { title: title.clone(), lines: lines.iter().map(Line::to_proto).collect() }
+                    .encode_to_vec(),
             ),
             PartBody::OrderInfo(info) => (Part::OrderInfo, info.to_proto().encode_to_vec()),
             PartBody::Evidence(evidence) => (
@@ -115,10 +112,7 @@ impl Disclosure {
             ),
             PartBody::Terms { terms_hash } => (
                 Part::Terms,
-                proto::Terms {
-                    terms_hash: terms_hash.map(|hash| hash.0.to_vec()).unwrap_or_default(),
-                }
-                .encode_to_vec(),
+                proto::Terms { terms_hash: terms_hash.map(|hash| hash.0.to_vec()).unwrap_or_default() }.encode_to_vec(),
             ),
         };
         Self { part, salt, bytes }
@@ -151,26 +145,20 @@ impl Disclosure {
     /// # Errors
     /// [`ContentError`] when the bytes are not this part.
     pub fn body(&self) -> Result<PartBody, ContentError> {
-        let unreadable = |error: prost::DecodeError| ContentError::Unreadable {
-            what: "receipt part",
-            reason: error.to_string(),
-        };
+        let unreadable =
+            |error: prost::DecodeError| ContentError::Unreadable { what: "receipt part", reason: error.to_string() };
         let bytes = self.bytes.as_slice();
         Ok(match self.part {
             Part::Lines => {
                 let lines = proto::Lines::decode(bytes).map_err(unreadable)?;
                 PartBody::Lines {
                     title: lines.title,
-                    lines: lines
-                        .lines
-                        .into_iter()
-                        .map(Line::from_proto)
-                        .collect::<Result<_, _>>()?,
+                    lines: lines.lines.into_iter().map(Line::from_proto).collect::<Result<_, _>>()?,
                 }
             }
-            Part::OrderInfo => PartBody::OrderInfo(OrderInfo::from_proto(
-                proto::OrderInfo::decode(bytes).map_err(unreadable)?,
-            )),
+            Part::OrderInfo => {
+                PartBody::OrderInfo(OrderInfo::from_proto(proto::OrderInfo::decode(bytes).map_err(unreadable)?))
+            }
             Part::Evidence => {
                 let evidence = proto::Evidence::decode(bytes).map_err(unreadable)?;
                 PartBody::Evidence(Evidence {
@@ -184,9 +172,7 @@ impl Disclosure {
             Part::Terms => {
                 let terms = proto::Terms::decode(bytes).map_err(unreadable)?;
                 let hash = (!terms.terms_hash.is_empty()).then(|| Hash::from_slice(&terms.terms_hash));
-                PartBody::Terms {
-                    terms_hash: hash.transpose()?,
-                }
+                PartBody::Terms { terms_hash: hash.transpose()? }
             }
         })
     }
@@ -219,11 +205,8 @@ impl Shape for Receipt {
     }
 
     fn from_proto(receipt: proto::Receipt) -> Result<Self, ContentError> {
-        let digests: Vec<Hash> = receipt
-            .digests
-            .iter()
-            .map(|digest| Hash::from_slice(digest))
-            .collect::<Result<_, _>>()?;
+        let digests: Vec<Hash> =
+            receipt.digests.iter().map(|digest| Hash::from_slice(digest)).collect::<Result<_, _>>()?;
         Ok(Self {
             merchant: AccountId::from_slice(&receipt.merchant)?,
             term: receipt.term,
@@ -237,9 +220,7 @@ impl Shape for Receipt {
                 [] => None,
                 hash => Some(Hash::from_slice(hash)?),
             },
-            digests: digests
-                .try_into()
-                .map_err(|_| ContentError::UpdateApp { what: "receipt" })?,
+            digests: digests.try_into().map_err(|_| ContentError::UpdateApp { what: "receipt" })?,
         })
     }
 
@@ -270,16 +251,11 @@ impl ReceiptFile {
     /// [`ContentError`] when it is not a receipt file, is too long, or has anything in it that its writer would not
     /// have put there.
     pub fn from_file(bytes: &[u8]) -> Result<Self, ContentError> {
-        let unreadable = |reason: &str| ContentError::Unreadable {
-            what: "receipt file",
-            reason: reason.to_owned(),
-        };
+        let unreadable = |reason: &str| ContentError::Unreadable { what: "receipt file", reason: reason.to_owned() };
         if bytes.len() > RECEIPT_FILE_BYTES_MAX {
             return Err(unreadable("it is too long"));
         }
-        let body = bytes
-            .strip_prefix(RECEIPT_FILE_MAGIC)
-            .ok_or_else(|| unreadable("it does not begin like one"))?;
+        let body = bytes.strip_prefix(RECEIPT_FILE_MAGIC).ok_or_else(|| unreadable("it does not begin like one"))?;
         let file = proto::ReceiptFile::decode(body).map_err(|error| unreadable(&error.to_string()))?;
         if file.version != VERSION || file.encode_to_vec() != body {
             return Err(ContentError::UpdateApp { what: "receipt file" });
@@ -290,14 +266,8 @@ impl ReceiptFile {
     /// The same receipt with only these parts disclosed.
     #[must_use]
     pub fn disclosing(&self, parts: &[Part]) -> Self {
-        let disclosures = self
-            .disclosures
-            .iter()
-            .filter(|disclosure| parts.contains(&disclosure.part));
-        Self {
-            disclosures: disclosures.cloned().collect(),
-            ..self.clone()
-        }
+        let disclosures = self.disclosures.iter().filter(|disclosure| parts.contains(&disclosure.part));
+        Self { disclosures: disclosures.cloned().collect(), ..self.clone() }
     }
 
     pub(crate) fn to_proto(&self) -> proto::ReceiptFile {
@@ -332,12 +302,7 @@ impl ReceiptFile {
                         return Err(ContentError::UpdateApp { what: "receipt file" });
                     }
                 },
-                salt: Salt(
-                    disclosure
-                        .salt
-                        .try_into()
-                        .map_err(|_| ContentError::field("salt", "not 32 bytes"))?,
-                ),
+                salt: Salt(disclosure.salt.try_into().map_err(|_| ContentError::field("salt", "not 32 bytes"))?),
                 bytes: disclosure.bytes,
             })
         };

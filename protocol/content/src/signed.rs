@@ -20,11 +20,7 @@ pub trait Object: Sized + private::Shape {
 pub(crate) mod private {
     use super::{ContentError, Message};
 
-    #[allow(
-        unreachable_pub,
-        unnameable_types,
-        reason = "a sealed trait: public bounds name it, nobody else can"
-    )]
+    #[allow(unreachable_pub, unnameable_types, reason = "a sealed trait: public bounds name it, nobody else can")]
     pub trait Shape {
         type Proto: Message + Default;
 
@@ -47,10 +43,8 @@ pub(crate) const VERSION: u32 = 1;
 /// that stands twice, another order, a default written out.
 pub(crate) fn read_canonical<T: Object>(bytes: &[u8]) -> Result<T, ContentError> {
     let what = T::WHAT;
-    let proto = T::Proto::decode(bytes).map_err(|error| ContentError::Unreadable {
-        what,
-        reason: error.to_string(),
-    })?;
+    let proto =
+        T::Proto::decode(bytes).map_err(|error| ContentError::Unreadable { what, reason: error.to_string() })?;
     if T::version(&proto) > VERSION || proto.encode_to_vec() != bytes {
         return Err(ContentError::UpdateApp { what });
     }
@@ -84,12 +78,7 @@ impl<T: Object> Signed<T> {
     pub fn sign(object: &T, key: &SigningKey) -> Self {
         let bytes = object.to_proto().encode_to_vec();
         let signature = key.sign(T::CONTEXT, &bytes);
-        Self {
-            object: bytes,
-            signer: key.public(),
-            signature,
-            kind: PhantomData,
-        }
+        Self { object: bytes, signer: key.public(), signature, kind: PhantomData }
     }
 
     /// Checks the signature and reads the object.
@@ -101,11 +90,7 @@ impl<T: Object> Signed<T> {
         if !self.signer.verifies(T::CONTEXT, &self.object, &self.signature) {
             return Err(ContentError::Signature { what: T::WHAT });
         }
-        Ok(Verified {
-            object: read_canonical(&self.object)?,
-            signer: self.signer,
-            hash: self.hash(),
-        })
+        Ok(Verified { object: read_canonical(&self.object)?, signer: self.signer, hash: self.hash() })
     }
 }
 
@@ -133,10 +118,8 @@ impl<T> Signed<T> {
     /// # Errors
     /// [`ContentError`] when it is not a signed object at all.
     pub fn decode(bytes: &[u8]) -> Result<Self, ContentError> {
-        let proto = proto::Signed::decode(bytes).map_err(|error| ContentError::Unreadable {
-            what: "signed object",
-            reason: error.to_string(),
-        })?;
+        let proto = proto::Signed::decode(bytes)
+            .map_err(|error| ContentError::Unreadable { what: "signed object", reason: error.to_string() })?;
         Self::from_proto(proto)
     }
 
@@ -149,11 +132,8 @@ impl<T> Signed<T> {
     }
 
     pub(crate) fn from_proto(signed: proto::Signed) -> Result<Self, ContentError> {
-        let signature = signed
-            .signature
-            .as_slice()
-            .try_into()
-            .map_err(|_| ContentError::field("signature", "not 64 bytes"))?;
+        let signature =
+            signed.signature.as_slice().try_into().map_err(|_| ContentError::field("signature", "not 64 bytes"))?;
         Ok(Self {
             object: signed.object,
             signer: PublicKey::from_slice("signer", &signed.signer)?,
@@ -169,12 +149,7 @@ impl<T> Signed<T> {
 
 impl<T> Clone for Signed<T> {
     fn clone(&self) -> Self {
-        Self {
-            object: self.object.clone(),
-            signer: self.signer,
-            signature: self.signature,
-            kind: PhantomData,
-        }
+        Self { object: self.object.clone(), signer: self.signer, signature: self.signature, kind: PhantomData }
     }
 }
 

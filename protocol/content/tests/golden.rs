@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, Body, Card, ContactCode, Content,
-    Currency, DeviceCertificate, DeviceId, DeviceRole, Disclosure, Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId,
-    Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks, Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody,
-    Payee, PaymentAnswer, PaymentId, PaymentRequest, Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt,
-    Signed, SigningKey, Statement, Tap, Text, TillCertificate, Timestamp, TokenId, Uid,
+    Currency, DeviceCertificate, DeviceId, DeviceRole, Disclosure, Evidence, Genesis, Handoff, Hash, Invoice,
+    InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks, Needs, NotPaid, OrderId, OrderInfo,
+    OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest, Profile, QuickReply, Receipt, ReceiptFile,
+    Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text, TillCertificate, Timestamp, TokenId, Uid,
 };
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
@@ -262,7 +262,12 @@ fn bodies() -> Vec<(&'static str, Body)> {
 }
 
 fn contents() -> Vec<(&'static str, Content)> {
-    let bases = [None, Some(Basis::Action(Uid([1; 16]))), Some(Basis::Order(OrderId([2; 16]))), Some(Basis::Token(TokenId([3; 16])))];
+    let bases = [
+        None,
+        Some(Basis::Action(Uid([1; 16]))),
+        Some(Basis::Order(OrderId([2; 16]))),
+        Some(Basis::Token(TokenId([3; 16]))),
+    ];
     let head = log().head();
     let with = |(index, (name, body))| {
         let content = Content::new(Uid([index as u8; 16]), NOW, body);
@@ -289,13 +294,23 @@ fn samples() -> Vec<Sample> {
     let mut samples: Vec<Sample> =
         contents().into_iter().map(|(name, content)| sample(name, "Content", content.encode())).collect();
     samples.push(sample("genesis", "Genesis", genesis().encode()));
-    let names = ["entry_gateway", "entry_merchant", "entry_person", "entry_revoked", "entry_till", "entry_till_revoked", "entry_key"];
+    let names = [
+        "entry_gateway",
+        "entry_merchant",
+        "entry_person",
+        "entry_revoked",
+        "entry_till",
+        "entry_till_revoked",
+        "entry_key",
+    ];
     for (name, link) in names.into_iter().zip(log().links) {
         samples.push(sample(name, "LogEntry", link.entry));
     }
-    for (name, role) in
-        [("device_gateway", DeviceRole::Gateway), ("device_merchant", DeviceRole::Merchant), ("device_person", DeviceRole::Person)]
-    {
+    for (name, role) in [
+        ("device_gateway", DeviceRole::Gateway),
+        ("device_merchant", DeviceRole::Merchant),
+        ("device_person", DeviceRole::Person),
+    ] {
         samples.push(sample(name, "DeviceCertificate", object(&certificate(role))));
     }
     samples.push(sample("signed_profile", "Profile", object(&profile())));
@@ -305,7 +320,10 @@ fn samples() -> Vec<Sample> {
     for (name, handoff) in [
         ("signed_requested", requested(Handoff::Page { url: "https://pay.example/1".to_owned() })),
         ("signed_checking", AnswerBody::Checking),
-        ("signed_not_paid", AnswerBody::NotPaid(NotPaid { reason: "card.declined".to_owned(), words: "Sorry".to_owned() })),
+        (
+            "signed_not_paid",
+            AnswerBody::NotPaid(NotPaid { reason: "card.declined".to_owned(), words: "Sorry".to_owned() }),
+        ),
         ("signed_sdk", requested(Handoff::Sdk { publishable_key: "pk".to_owned(), client_secret: "cs".to_owned() })),
     ] {
         samples.push(sample(name, "PaymentAnswer", object(&answer(handoff))));

@@ -87,7 +87,10 @@ fn a_link_that_was_cut_or_mistyped_is_refused() {
         letters[place] = if letters[place] == b'A' { b'B' } else { b'A' };
         assert!(Link::parse(std::str::from_utf8(&letters).unwrap()).is_err(), "mistyped at {place}");
     }
-    assert_eq!(Link::parse("https://example.org"), Err(ContentError::Field { field: "link", reason: "does not begin with COMPTOIR:" }));
+    assert_eq!(
+        Link::parse("https://example.org"),
+        Err(ContentError::Field { field: "link", reason: "does not begin with COMPTOIR:" })
+    );
 }
 
 #[test]

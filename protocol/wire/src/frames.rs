@@ -288,10 +288,9 @@ impl Request {
                 device: new.device.0.to_vec(),
                 device_key: new.device_key.to_vec(),
             }),
-            Self::AddDevice { device, device_key } => ClientBody::AddDevice(proto::AddDevice {
-                device: device.0.to_vec(),
-                device_key: device_key.to_vec(),
-            }),
+            Self::AddDevice { device, device_key } => {
+                ClientBody::AddDevice(proto::AddDevice { device: device.0.to_vec(), device_key: device_key.to_vec() })
+            }
             Self::RemoveDevice { device } => {
                 ClientBody::RemoveDevice(proto::RemoveDevice { device: device.0.to_vec() })
             }
@@ -365,9 +364,7 @@ impl Request {
                 device: DeviceId::from_slice(&add.device)?,
                 device_key: exact("device_key", &add.device_key)?,
             },
-            ClientBody::RemoveDevice(remove) => {
-                Self::RemoveDevice { device: DeviceId::from_slice(&remove.device)? }
-            }
+            ClientBody::RemoveDevice(remove) => Self::RemoveDevice { device: DeviceId::from_slice(&remove.device)? },
             ClientBody::AppendLog(append) => Self::AppendLog {
                 account: AccountId::from_slice(&append.account)?,
                 expected_len: append.expected_len,
@@ -395,9 +392,7 @@ impl Request {
                 let devices = claim.devices.iter().map(|device| DeviceId::from_slice(device));
                 Self::ClaimKeyPackages { devices: devices.collect::<Result<_, _>>()? }
             }
-            ClientBody::Deposit(deposit) => {
-                Self::Deposit { envelopes: Envelope::all_from_proto(deposit.envelopes)? }
-            }
+            ClientBody::Deposit(deposit) => Self::Deposit { envelopes: Envelope::all_from_proto(deposit.envelopes)? },
             ClientBody::Ack(ack) => Self::Ack { upto_seq: ack.upto_seq },
             ClientBody::OpenGeneration(open) => Self::OpenGeneration {
                 conversation: ConversationId::from_slice(&open.conversation)?,
@@ -503,10 +498,9 @@ impl Reply {
         check_frame(frame)?;
         let frame = proto::RelayFrame::decode(frame).map_err(|error| WireError::NotAFrame(error.to_string()))?;
         let reply = match frame.body.ok_or(WireError::Missing { field: "body" })? {
-            RelayBody::Challenge(challenge) => Self::Challenge {
-                nonce: exact("nonce", &challenge.nonce)?,
-                server_time_ms: challenge.server_time_ms,
-            },
+            RelayBody::Challenge(challenge) => {
+                Self::Challenge { nonce: exact("nonce", &challenge.nonce)?, server_time_ms: challenge.server_time_ms }
+            }
             RelayBody::Welcome(welcome) => {
                 let limits = welcome.limits.ok_or(WireError::Missing { field: "limits" })?;
                 Self::Welcome(Welcome {
@@ -543,18 +537,14 @@ impl Reply {
                 });
                 Self::KeyPackages(claimed.collect::<Result<_, WireError>>()?)
             }
-            RelayBody::Deposited(deposited) => {
-                Self::Deposited(DepositOutcome::all_from_proto(&deposited.outcomes)?)
-            }
+            RelayBody::Deposited(deposited) => Self::Deposited(DepositOutcome::all_from_proto(&deposited.outcomes)?),
             RelayBody::Delivery(delivery) => {
                 few("items", delivery.items.len(), limits::WINDOW_MAX as usize)?;
                 let items = delivery.items.into_iter().map(|item| {
                     Ok(Item {
                         seq: item.seq,
                         accepted_at_ms: item.accepted_at_ms,
-                        envelope: Envelope::from_proto(
-                            item.envelope.ok_or(WireError::Missing { field: "envelope" })?,
-                        )?,
+                        envelope: Envelope::from_proto(item.envelope.ok_or(WireError::Missing { field: "envelope" })?)?,
                     })
                 });
                 Self::Delivery(items.collect::<Result<_, WireError>>()?)

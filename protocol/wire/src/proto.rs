@@ -381,8 +381,7 @@ pub(crate) struct Limits {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Done {
-}
+pub(crate) struct Done {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Notice {

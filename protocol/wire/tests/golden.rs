@@ -2,11 +2,7 @@
 //!
 //! `COMPTOIR_BLESS=1` writes them anew. Before the first release a change is a decision; after it, it is a break.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "in a test, what is not expected is a failure"
-)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -26,21 +22,8 @@ fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (row, chunk) in bytes.chunks(16).enumerate() {
         let hex: Vec<_> = chunk.iter().map(|byte| format!("{byte:02x}")).collect();
-        let letters = chunk.iter().map(|byte| {
-            if (0x20..0x7f).contains(byte) {
-                char::from(*byte)
-            } else {
-                '.'
-            }
-        });
-        writeln!(
-            text,
-            "{:04x}  {:<47}  {}",
-            row * 16,
-            hex.join(" "),
-            letters.collect::<String>()
-        )
-        .unwrap();
+        let letters = chunk.iter().map(|byte| if (0x20..0x7f).contains(byte) { char::from(*byte) } else { '.' });
+        writeln!(text, "{:04x}  {:<47}  {}", row * 16, hex.join(" "), letters.collect::<String>()).unwrap();
     }
     text
 }
@@ -59,19 +42,12 @@ fn frames_have_the_golden_bytes_and_are_read_from_them() {
                 std::fs::write(&path, &bytes).unwrap();
             }
             let golden = std::fs::read(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-            assert!(
-                golden == bytes,
-                "{file} is\n{}\nand now\n{}",
-                dump(&golden),
-                dump(&bytes)
-            );
+            assert!(golden == bytes, "{file} is\n{}\nand now\n{}", dump(&golden), dump(&bytes));
             assert!(expected.insert(file), "{} is there twice", sample.name);
         }
     }
-    let found: BTreeSet<_> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let found: BTreeSet<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(found, expected, "files that no sample has");
 
     let read = |name: &str| std::fs::read(folder.join(format!("{name}.bin"))).unwrap();

@@ -58,10 +58,7 @@ fn outcomes() -> impl Strategy<Value = Vec<DepositOutcome>> {
         Just(DepositStatus::StaleEpoch),
     ];
     let outcome = (status, any::<u64>());
-    vec(
-        outcome.prop_map(|(status, accepted_at_ms)| DepositOutcome { status, accepted_at_ms }),
-        0..6,
-    )
+    vec(outcome.prop_map(|(status, accepted_at_ms)| DepositOutcome { status, accepted_at_ms }), 0..6)
 }
 
 fn device() -> impl Strategy<Value = DeviceId> {
@@ -72,45 +69,19 @@ fn request() -> impl Strategy<Value = Request> {
     let account = || any::<[u8; 20]>().prop_map(AccountId);
     let conversation = || any::<[u8; 16]>().prop_map(ConversationId);
     prop_oneof![
-        (
-            device(),
-            "[a-z0-9.:-]{0,255}",
-            any::<[u8; 64]>(),
-            1..=limits::WINDOW_MAX
-        )
-            .prop_map(|(device, address, signature, window)| Request::Authenticate {
-                device,
-                address,
-                signature,
-                window
-            }),
-        (
-            few_bytes(),
-            any::<[u8; 32]>(),
-            any::<[u8; 32]>(),
-            entries(),
-            device(),
-            any::<[u8; 32]>()
-        )
-            .prop_map(|(genesis, log_key, recovery_hash, entries, device, device_key)| {
-                Request::CreateAccount(NewAccount {
-                    genesis,
-                    log_key,
-                    recovery_hash,
-                    entries,
-                    device,
-                    device_key,
-                })
-            }),
+        (device(), "[a-z0-9.:-]{0,255}", any::<[u8; 64]>(), 1..=limits::WINDOW_MAX).prop_map(
+            |(device, address, signature, window)| Request::Authenticate { device, address, signature, window }
+        ),
+        (few_bytes(), any::<[u8; 32]>(), any::<[u8; 32]>(), entries(), device(), any::<[u8; 32]>()).prop_map(
+            |(genesis, log_key, recovery_hash, entries, device, device_key)| {
+                Request::CreateAccount(NewAccount { genesis, log_key, recovery_hash, entries, device, device_key })
+            }
+        ),
         (device(), any::<[u8; 32]>()).prop_map(|(device, device_key)| Request::AddDevice { device, device_key }),
         device().prop_map(|device| Request::RemoveDevice { device }),
         (account(), any::<u64>(), entries()).prop_filter_map("an entry", |(account, expected_len, entries)| {
             let entry = entries.into_iter().next()?;
-            Some(Request::AppendLog {
-                account,
-                expected_len,
-                entry,
-            })
+            Some(Request::AppendLog { account, expected_len, entry })
         }),
         (account(), any::<u64>()).prop_map(|(account, from)| Request::ReadLog { account, from }),
         (vec(some_bytes(), 0..5), option::of(some_bytes()))
@@ -120,33 +91,15 @@ fn request() -> impl Strategy<Value = Request> {
         any::<u64>().prop_map(|upto_seq| Request::Ack { upto_seq }),
         (conversation(), any::<u32>(), any::<[u8; 32]>(), envelopes()).prop_map(
             |(conversation, generation, token_hash, envelopes)| {
-                Request::OpenGeneration {
-                    conversation,
-                    generation,
-                    token_hash,
-                    envelopes,
-                }
+                Request::OpenGeneration { conversation, generation, token_hash, envelopes }
             }
         ),
-        (
-            conversation(),
-            any::<(u32, u64, [u8; 32], [u8; 32], [u8; 16])>(),
-            envelopes()
-        )
-            .prop_map(
-                |(conversation, (generation, epoch, token, next_token_hash, uid), envelopes)| {
-                    let (token, uid) = (CommitToken(token), Uid(uid));
-                    Request::SubmitCommit {
-                        conversation,
-                        generation,
-                        epoch,
-                        token,
-                        next_token_hash,
-                        uid,
-                        envelopes,
-                    }
-                }
-            ),
+        (conversation(), any::<(u32, u64, [u8; 32], [u8; 32], [u8; 16])>(), envelopes()).prop_map(
+            |(conversation, (generation, epoch, token, next_token_hash, uid), envelopes)| {
+                let (token, uid) = (CommitToken(token), Uid(uid));
+                Request::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes }
+            }
+        ),
     ]
 }
 
@@ -198,14 +151,8 @@ fn reply() -> impl Strategy<Value = Reply> {
         ),
         Just(Reply::Done),
         any::<(bool, u64)>().prop_map(|(appended, len)| Reply::LogHead { appended, len }),
-        (few_bytes(), any::<(u64, u64)>(), entries()).prop_map(|(genesis, (from, len), entries)| Reply::Log(
-            LogSlice {
-                genesis,
-                from,
-                entries,
-                len
-            }
-        )),
+        (few_bytes(), any::<(u64, u64)>(), entries())
+            .prop_map(|(genesis, (from, len), entries)| Reply::Log(LogSlice { genesis, from, entries, len })),
         any::<u32>().prop_map(|left| Reply::KeyPackageCount { left }),
         vec(claimed, 0..5).prop_map(Reply::KeyPackages),
         outcomes().prop_map(Reply::Deposited),
@@ -213,13 +160,7 @@ fn reply() -> impl Strategy<Value = Reply> {
         any::<u64>().prop_map(|seq| Reply::CaughtUp { seq }),
         (order, any::<(u32, u64, u64)>(), outcomes()).prop_map(
             |(status, (generation, epoch, accepted_at_ms), outcomes)| {
-                Reply::Ordered(Ordered {
-                    status,
-                    generation,
-                    epoch,
-                    accepted_at_ms,
-                    outcomes,
-                })
+                Reply::Ordered(Ordered { status, generation, epoch, accepted_at_ms, outcomes })
             }
         ),
         any::<u64>().prop_map(|reconnect_after_ms| Reply::Notice { reconnect_after_ms }),

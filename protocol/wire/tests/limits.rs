@@ -1,10 +1,6 @@
 //! Each limit, at it and one above it: refused, and the field named.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "in a test, what is not expected is a failure"
-)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
 
 use std::path::Path;
 
@@ -24,14 +20,7 @@ fn is_taken(request: Request) {
 }
 
 fn is_too_many(request: Request, field: &'static str, max: usize) {
-    assert_eq!(
-        Request::decode(&request.encode(1)),
-        Err(WireError::TooMany {
-            field,
-            len: max + 1,
-            max
-        })
-    );
+    assert_eq!(Request::decode(&request.encode(1)), Err(WireError::TooMany { field, len: max + 1, max }));
 }
 
 /// `make` at the limit is taken, and with one more is refused by the name of the field.
@@ -43,21 +32,11 @@ fn check(make: impl Fn(usize) -> Request, field: &'static str, max: usize) {
 fn check_reply(make: impl Fn(usize) -> Reply, field: &'static str, max: usize) {
     assert!(Reply::decode(&make(max).encode(1)).is_ok());
     let refused = Reply::decode(&make(max + 1).encode(1));
-    assert_eq!(
-        refused,
-        Err(WireError::TooMany {
-            field,
-            len: max + 1,
-            max
-        })
-    );
+    assert_eq!(refused, Err(WireError::TooMany { field, len: max + 1, max }));
 }
 
 fn entry(bytes: usize) -> SignedEntry {
-    SignedEntry {
-        entry: vec![1; bytes],
-        ..samples::signed_entry(1, None)
-    }
+    SignedEntry { entry: vec![1; bytes], ..samples::signed_entry(1, None) }
 }
 
 fn new_account(genesis: usize, entries: Vec<SignedEntry>) -> Request {
@@ -81,115 +60,41 @@ fn accounts_and_logs() {
     };
     check(address, "address", limits::ADDRESS_BYTES_MAX);
     check(|bytes| new_account(bytes, vec![]), "genesis", limits::GENESIS_BYTES_MAX);
-    check(
-        |bytes| new_account(1, vec![entry(bytes)]),
-        "entry",
-        limits::LOG_ENTRY_BYTES_MAX,
-    );
-    check(
-        |count| new_account(1, vec![entry(1); count]),
-        "entries",
-        limits::LOG_ENTRIES_MAX,
-    );
-    let append = |bytes| Request::AppendLog {
-        account: AccountId([1; 20]),
-        expected_len: 0,
-        entry: entry(bytes),
-    };
+    check(|bytes| new_account(1, vec![entry(bytes)]), "entry", limits::LOG_ENTRY_BYTES_MAX);
+    check(|count| new_account(1, vec![entry(1); count]), "entries", limits::LOG_ENTRIES_MAX);
+    let append = |bytes| Request::AppendLog { account: AccountId([1; 20]), expected_len: 0, entry: entry(bytes) };
     check(append, "entry", limits::LOG_ENTRY_BYTES_MAX);
-    let log = |genesis, entries| {
-        Reply::Log(LogSlice {
-            genesis: vec![1; genesis],
-            from: 0,
-            entries,
-            len: 0,
-        })
-    };
+    let log = |genesis, entries| Reply::Log(LogSlice { genesis: vec![1; genesis], from: 0, entries, len: 0 });
     check_reply(|bytes| log(bytes, vec![]), "genesis", limits::GENESIS_BYTES_MAX);
-    check_reply(
-        |count| log(1, vec![entry(1); count]),
-        "entries",
-        limits::LOG_ENTRIES_MAX,
-    );
+    check_reply(|count| log(1, vec![entry(1); count]), "entries", limits::LOG_ENTRIES_MAX);
 }
 
 #[test]
 fn key_packages() {
     let publish = |packages, last_resort| Request::PublishKeyPackages { packages, last_resort };
-    check(
-        |count| publish(vec![vec![1]; count], None),
-        "packages",
-        limits::KEY_PACKAGES_MAX,
-    );
-    check(
-        |bytes| publish(vec![vec![1; bytes]], None),
-        "key package",
-        limits::KEY_PACKAGE_BYTES_MAX,
-    );
-    check(
-        |bytes| publish(vec![], Some(vec![1; bytes])),
-        "key package",
-        limits::KEY_PACKAGE_BYTES_MAX,
-    );
-    let claim = |count| Request::ClaimKeyPackages {
-        devices: vec![DeviceId([1; 16]); count],
-    };
+    check(|count| publish(vec![vec![1]; count], None), "packages", limits::KEY_PACKAGES_MAX);
+    check(|bytes| publish(vec![vec![1; bytes]], None), "key package", limits::KEY_PACKAGE_BYTES_MAX);
+    check(|bytes| publish(vec![], Some(vec![1; bytes])), "key package", limits::KEY_PACKAGE_BYTES_MAX);
+    let claim = |count| Request::ClaimKeyPackages { devices: vec![DeviceId([1; 16]); count] };
     check(claim, "devices", limits::CLAIMS_PER_FRAME_MAX);
-    check_reply(
-        |count| Reply::KeyPackages(vec![Claimed::None; count]),
-        "packages",
-        limits::CLAIMS_PER_FRAME_MAX,
-    );
+    check_reply(|count| Reply::KeyPackages(vec![Claimed::None; count]), "packages", limits::CLAIMS_PER_FRAME_MAX);
     let claimed = |bytes| Reply::KeyPackages(vec![Claimed::Fresh(vec![1; bytes])]);
     check_reply(claimed, "key package", limits::KEY_PACKAGE_BYTES_MAX);
     let empty = publish(vec![vec![1], vec![]], None).encode(1);
-    assert_eq!(
-        Request::decode(&empty),
-        Err(WireError::Missing { field: "key package" })
-    );
+    assert_eq!(Request::decode(&empty), Err(WireError::Missing { field: "key package" }));
 }
 
 #[test]
 fn envelopes() {
-    let envelope = |bytes| Envelope {
-        sealed: vec![1; bytes],
-        ..samples::envelope(EnvelopeKind::Message)
-    };
+    let envelope = |bytes| Envelope { sealed: vec![1; bytes], ..samples::envelope(EnvelopeKind::Message) };
     let deposit = |envelopes| Request::Deposit { envelopes };
-    check(
-        |bytes| deposit(vec![envelope(bytes)]),
-        "sealed",
-        limits::ENVELOPE_BYTES_MAX,
-    );
-    check(
-        |count| deposit(vec![envelope(1); count]),
-        "envelopes",
-        limits::ENVELOPES_PER_FRAME_MAX,
-    );
-    let outcome = DepositOutcome {
-        status: DepositStatus::Gone,
-        accepted_at_ms: 0,
-    };
-    check_reply(
-        |count| Reply::Deposited(vec![outcome; count]),
-        "outcomes",
-        limits::ENVELOPES_PER_FRAME_MAX,
-    );
-    let item = |bytes| Item {
-        seq: 1,
-        accepted_at_ms: 1,
-        envelope: envelope(bytes),
-    };
-    check_reply(
-        |count| Reply::Delivery(vec![item(1); count]),
-        "items",
-        limits::WINDOW_MAX as usize,
-    );
-    check_reply(
-        |bytes| Reply::Delivery(vec![item(bytes)]),
-        "sealed",
-        limits::ENVELOPE_BYTES_MAX,
-    );
+    check(|bytes| deposit(vec![envelope(bytes)]), "sealed", limits::ENVELOPE_BYTES_MAX);
+    check(|count| deposit(vec![envelope(1); count]), "envelopes", limits::ENVELOPES_PER_FRAME_MAX);
+    let outcome = DepositOutcome { status: DepositStatus::Gone, accepted_at_ms: 0 };
+    check_reply(|count| Reply::Deposited(vec![outcome; count]), "outcomes", limits::ENVELOPES_PER_FRAME_MAX);
+    let item = |bytes| Item { seq: 1, accepted_at_ms: 1, envelope: envelope(bytes) };
+    check_reply(|count| Reply::Delivery(vec![item(1); count]), "items", limits::WINDOW_MAX as usize);
+    check_reply(|bytes| Reply::Delivery(vec![item(bytes)]), "sealed", limits::ENVELOPE_BYTES_MAX);
 }
 
 #[test]
@@ -199,14 +104,7 @@ fn a_frame_as_a_whole() {
         Reply::decode(&vec![0; limits::FRAME_BYTES_MAX + 1]).unwrap_err(),
     ] {
         let max = limits::FRAME_BYTES_MAX;
-        assert_eq!(
-            decoded,
-            WireError::TooMany {
-                field: "frame",
-                len: max + 1,
-                max
-            }
-        );
+        assert_eq!(decoded, WireError::TooMany { field: "frame", len: max + 1, max });
     }
     assert_eq!(Request::decode(&[]), Err(WireError::Missing { field: "body" }));
     assert_eq!(Reply::decode(&[]), Err(WireError::Missing { field: "body" }));
@@ -217,12 +115,7 @@ fn a_frame_as_a_whole() {
 fn a_window_is_brought_into_its_range() {
     for (asked, taken) in [(0, 1), (1, 1), (256, 256), (257, 256), (u32::MAX, 256)] {
         let (device, signature) = (DeviceId([1; 16]), [1; 64]);
-        let request = Request::Authenticate {
-            device,
-            address: "a:1".into(),
-            signature,
-            window: asked,
-        };
+        let request = Request::Authenticate { device, address: "a:1".into(), signature, window: asked };
         match Request::decode(&request.encode(1)) {
             Ok((1, Request::Authenticate { window, .. })) => assert_eq!(window, taken),
             other => panic!("{other:?}"),
@@ -304,17 +197,8 @@ fn ids_keys_and_signatures_have_their_length() {
                 samples::Said::ByRelay => Reply::decode(frame).unwrap_err(),
             };
             match &error {
-                WireError::Length {
-                    field: named,
-                    len,
-                    expected,
-                } => {
-                    assert_eq!(
-                        (*named, *len),
-                        (called(field), expected - 1),
-                        "{field} in {}",
-                        sample.name
-                    );
+                WireError::Length { field: named, len, expected } => {
+                    assert_eq!((*named, *len), (called(field), expected - 1), "{field} in {}", sample.name);
                 }
                 other => panic!("{other:?} for {field} in {}", sample.name),
             }
@@ -347,13 +231,7 @@ fn values_that_are_not_known_are_named() {
             ("ordered_accepted", &["ordered", "status"], "status"),
             ("refused_conflict", &["error", "code"], "code"),
         ] {
-            assert_eq!(
-                change(name, path, value),
-                WireError::Unknown {
-                    field,
-                    value: value.into()
-                }
-            );
+            assert_eq!(change(name, path, value), WireError::Unknown { field, value: value.into() });
         }
     }
 }

@@ -1,10 +1,6 @@
 //! Holds `proto/relay.proto`, which others implement, against the structs, which we use.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm,
-    reason = "in a test, what is not expected is a failure"
-)]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -64,10 +60,7 @@ fn nothing_of_the_published_format_is_left_unproven() {
     let mut seen = BTreeSet::new();
     for sample in samples::all() {
         let descriptor = pool.get_message_by_name(sample.said.message()).unwrap();
-        walk(
-            &DynamicMessage::decode(descriptor, sample.bytes.as_slice()).unwrap(),
-            &mut seen,
-        );
+        walk(&DynamicMessage::decode(descriptor, sample.bytes.as_slice()).unwrap(), &mut seen);
     }
     let mut published = BTreeSet::new();
     for message in pool.all_messages() {

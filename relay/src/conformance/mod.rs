@@ -21,13 +21,8 @@ use comptoir_wire::{
 use crate::store::{Created, RelayStore, Retention};
 
 /// What the stores of this suite hold: small, so that limits are reached.
-pub const RETENTION: Retention = Retention {
-    messages_max: 20,
-    bytes_max: 4_096,
-    keep_ms: 30 * DAY_MS,
-    key_packages_max: 5,
-    devices_max: 3,
-};
+pub const RETENTION: Retention =
+    Retention { messages_max: 20, bytes_max: 4_096, keep_ms: 30 * DAY_MS, key_packages_max: 5, devices_max: 3 };
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const NOW_MS: i64 = 1_800_000_000_000;
@@ -90,12 +85,7 @@ fn uid(n: u16) -> Uid {
 }
 
 fn entry(n: u8) -> SignedEntry {
-    SignedEntry {
-        entry: vec![n; 40],
-        signature: [n; 64],
-        signer: [n; 32],
-        next_key: None,
-    }
+    SignedEntry { entry: vec![n; 40], signature: [n; 64], signer: [n; 32], next_key: None }
 }
 
 fn new_account(n: u8) -> NewAccount {
@@ -127,10 +117,7 @@ fn envelope(to: u8, n: u16) -> Envelope {
 /// Accounts 1 to `n`, each with the device of the same number.
 async fn people<S: RelayStore>(store: &S, n: u8) {
     for n in 1..=n {
-        assert_eq!(
-            store.create_account(account(n), new_account(n)).await.unwrap(),
-            Created::Done
-        );
+        assert_eq!(store.create_account(account(n), new_account(n)).await.unwrap(), Created::Done);
     }
 }
 
@@ -141,24 +128,15 @@ async fn deposit_one<S: RelayStore>(store: &S, envelope: Envelope, now_ms: i64) 
 }
 
 fn accepted(now_ms: i64) -> DepositOutcome {
-    DepositOutcome {
-        status: DepositStatus::Accepted,
-        accepted_at_ms: now_ms.cast_unsigned(),
-    }
+    DepositOutcome { status: DepositStatus::Accepted, accepted_at_ms: now_ms.cast_unsigned() }
 }
 
 fn duplicate(now_ms: i64) -> DepositOutcome {
-    DepositOutcome {
-        status: DepositStatus::Duplicate,
-        accepted_at_ms: now_ms.cast_unsigned(),
-    }
+    DepositOutcome { status: DepositStatus::Duplicate, accepted_at_ms: now_ms.cast_unsigned() }
 }
 
 fn not_taken(status: DepositStatus) -> DepositOutcome {
-    DepositOutcome {
-        status,
-        accepted_at_ms: 0,
-    }
+    DepositOutcome { status, accepted_at_ms: 0 }
 }
 
 /// The numbers in a device's mailbox.

@@ -4,12 +4,7 @@ use super::{NOW_MS, accepted, conversation, deposit_one, duplicate, envelope, no
 use crate::store::{Commit, Opening, RelayStore};
 
 fn opening(generation: u32, token: u8, envelopes: Vec<Envelope>) -> Opening {
-    Opening {
-        conversation: conversation(1),
-        generation,
-        token_hash: [token; 32],
-        envelopes,
-    }
+    Opening { conversation: conversation(1), generation, token_hash: [token; 32], envelopes }
 }
 
 /// From `epoch` on, with the token of that number, to the token of the next one.
@@ -35,33 +30,15 @@ pub(super) async fn a_generation_follows_the_one_before<S: RelayStore>(store: &S
         let opening = opening(generation, token, vec![envelope(1, generation as u16)]);
         store.open_generation(opening, now_ms).await.unwrap()
     };
-    assert_eq!(
-        stands(&open(1, 1, NOW_MS).await),
-        (OrderStatus::Stale, 0, 0),
-        "the first is 0"
-    );
+    assert_eq!(stands(&open(1, 1, NOW_MS).await), (OrderStatus::Stale, 0, 0), "the first is 0");
     let first = open(0, 1, NOW_MS).await;
     assert_eq!(stands(&first), (OrderStatus::Accepted, 0, 1));
-    assert_eq!(
-        (first.accepted_at_ms, first.outcomes),
-        (NOW_MS.cast_unsigned(), vec![accepted(NOW_MS)])
-    );
+    assert_eq!((first.accepted_at_ms, first.outcomes), (NOW_MS.cast_unsigned(), vec![accepted(NOW_MS)]));
     let again = open(0, 1, NOW_MS + 9).await;
     assert_eq!(stands(&again), (OrderStatus::Duplicate, 0, 1));
-    assert_eq!(
-        (again.accepted_at_ms, again.outcomes),
-        (NOW_MS.cast_unsigned(), vec![duplicate(NOW_MS)])
-    );
-    assert_eq!(
-        stands(&open(0, 2, NOW_MS).await),
-        (OrderStatus::Stale, 0, 1),
-        "another opening of it"
-    );
-    assert_eq!(
-        stands(&open(2, 1, NOW_MS).await),
-        (OrderStatus::Stale, 0, 1),
-        "one is left out"
-    );
+    assert_eq!((again.accepted_at_ms, again.outcomes), (NOW_MS.cast_unsigned(), vec![duplicate(NOW_MS)]));
+    assert_eq!(stands(&open(0, 2, NOW_MS).await), (OrderStatus::Stale, 0, 1), "another opening of it");
+    assert_eq!(stands(&open(2, 1, NOW_MS).await), (OrderStatus::Stale, 0, 1), "one is left out");
     // The opening is still known after a commit moved the epoch.
     store.submit_commit(commit(0, 1, 50, vec![]), NOW_MS).await.unwrap();
     assert_eq!(stands(&open(0, 1, NOW_MS).await), (OrderStatus::Duplicate, 0, 2));
@@ -86,45 +63,19 @@ pub(super) async fn one_commit_wins_an_epoch<S: RelayStore>(store: &S) {
     let won = submit(commit(0, 1, 1, vec![envelope(1, 1), envelope(9, 1)]), NOW_MS).await;
     assert_eq!(stands(&won), (OrderStatus::Accepted, 0, 2));
     assert_eq!(won.outcomes, [accepted(NOW_MS), not_taken(DepositStatus::Gone)]);
-    assert_eq!(
-        stands(&submit(commit(0, 1, 2, vec![envelope(1, 2)]), NOW_MS).await),
-        (OrderStatus::Stale, 0, 2)
-    );
-    assert_eq!(
-        stands(&submit(commit(1, 2, 2, vec![]), NOW_MS).await),
-        (OrderStatus::Stale, 0, 2)
-    );
-    assert_eq!(
-        stands(&submit(commit(0, u64::MAX, 2, vec![]), NOW_MS).await),
-        (OrderStatus::Stale, 0, 2)
-    );
+    assert_eq!(stands(&submit(commit(0, 1, 2, vec![envelope(1, 2)]), NOW_MS).await), (OrderStatus::Stale, 0, 2));
+    assert_eq!(stands(&submit(commit(1, 2, 2, vec![]), NOW_MS).await), (OrderStatus::Stale, 0, 2));
+    assert_eq!(stands(&submit(commit(0, u64::MAX, 2, vec![]), NOW_MS).await), (OrderStatus::Stale, 0, 2));
     let again = submit(commit(0, 1, 1, vec![envelope(1, 1)]), NOW_MS + 9).await;
     assert_eq!(stands(&again), (OrderStatus::Duplicate, 0, 2));
-    assert_eq!(
-        (again.accepted_at_ms, again.outcomes),
-        (NOW_MS.cast_unsigned(), vec![duplicate(NOW_MS)])
-    );
+    assert_eq!((again.accepted_at_ms, again.outcomes), (NOW_MS.cast_unsigned(), vec![duplicate(NOW_MS)]));
     // Also when others went on since, and when its envelope found no room the first time.
-    assert_eq!(
-        stands(&submit(commit(0, 2, 3, vec![]), NOW_MS).await),
-        (OrderStatus::Accepted, 0, 3)
-    );
+    assert_eq!(stands(&submit(commit(0, 2, 3, vec![]), NOW_MS).await), (OrderStatus::Accepted, 0, 3));
     for n in 100..119 {
-        deposit_one(
-            store,
-            Envelope {
-                conversation: conversation(2),
-                ..envelope(1, n)
-            },
-            NOW_MS,
-        )
-        .await;
+        deposit_one(store, Envelope { conversation: conversation(2), ..envelope(1, n) }, NOW_MS).await;
     }
     let full = submit(commit(0, 3, 4, vec![envelope(1, 4)]), NOW_MS).await;
-    assert_eq!(
-        (full.status, full.outcomes),
-        (OrderStatus::Accepted, vec![not_taken(DepositStatus::Full)])
-    );
+    assert_eq!((full.status, full.outcomes), (OrderStatus::Accepted, vec![not_taken(DepositStatus::Full)]));
     for (epoch, n) in [(4, 5), (5, 6), (6, 7), (7, 8)] {
         submit(commit(0, epoch, n, vec![]), NOW_MS).await;
     }
@@ -139,15 +90,8 @@ pub(super) async fn sixteen_committers_have_one_winner<S: RelayStore>(store: &S)
     store.open_generation(opening(0, 1, vec![]), NOW_MS).await.unwrap();
     let submit = |n| store.submit_commit(commit(0, 1, n, vec![envelope(1, n)]), NOW_MS);
     let all = futures_util::future::join_all((1..=16).map(submit)).await;
-    let won: Vec<_> = all
-        .into_iter()
-        .map(Result::unwrap)
-        .filter(|one| one.status != OrderStatus::Stale)
-        .collect();
-    assert_eq!(
-        won.iter().map(stands).collect::<Vec<_>>(),
-        [(OrderStatus::Accepted, 0, 2)]
-    );
+    let won: Vec<_> = all.into_iter().map(Result::unwrap).filter(|one| one.status != OrderStatus::Stale).collect();
+    assert_eq!(won.iter().map(stands).collect::<Vec<_>>(), [(OrderStatus::Accepted, 0, 2)]);
     assert_eq!(seqs(store, 1).await, [1], "only the winner's envelope is there");
 }
 
@@ -158,17 +102,7 @@ pub(super) async fn old_epochs_are_stale<S: RelayStore>(store: &S) {
         store.submit_commit(commit(0, epoch, n, vec![]), NOW_MS).await.unwrap();
     }
     let check = async |n, generation, epoch, expected| {
-        let found = deposit_one(
-            store,
-            Envelope {
-                generation,
-                epoch,
-                ..envelope(1, n)
-            },
-            NOW_MS,
-        )
-        .await
-        .status;
+        let found = deposit_one(store, Envelope { generation, epoch, ..envelope(1, n) }, NOW_MS).await.status;
         assert_eq!(found, expected, "generation {generation}, epoch {epoch}");
     };
     // The conversation stands at generation 0, epoch 4.
@@ -181,14 +115,6 @@ pub(super) async fn old_epochs_are_stale<S: RelayStore>(store: &S) {
     check(15, 0, 9, DepositStatus::StaleEpoch).await;
     check(11, 0, 2, DepositStatus::Duplicate).await;
     check(10, 1, 1, DepositStatus::Accepted).await;
-    let elsewhere = Envelope {
-        conversation: conversation(2),
-        epoch: 0,
-        ..envelope(1, 20)
-    };
-    assert_eq!(
-        deposit_one(store, elsewhere, NOW_MS).await,
-        accepted(NOW_MS),
-        "not ordered here"
-    );
+    let elsewhere = Envelope { conversation: conversation(2), epoch: 0, ..envelope(1, 20) };
+    assert_eq!(deposit_one(store, elsewhere, NOW_MS).await, accepted(NOW_MS), "not ordered here");
 }

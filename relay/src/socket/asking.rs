@@ -26,13 +26,8 @@ const BAD_FRAMES_MAX: u32 = 16;
 
 /// Who is asking.
 pub(super) enum Asker {
-    Guest {
-        network: Option<Network>,
-    },
-    Device {
-        device: DeviceId,
-        account: comptoir_wire::AccountId,
-    },
+    Guest { network: Option<Network> },
+    Device { device: DeviceId, account: comptoir_wire::AccountId },
 }
 
 struct Asking<S> {
@@ -84,10 +79,7 @@ pub(super) async fn ask<S: RelayStore>(
 impl<S: RelayStore> Asking<S> {
     async fn converse(&mut self, stream: &mut SplitStream<WebSocket>) -> Close {
         let server_time_ms = self.shared.clock.now_ms().cast_unsigned();
-        let challenge = Reply::Challenge {
-            nonce: self.nonce,
-            server_time_ms,
-        };
+        let challenge = Reply::Challenge { nonce: self.nonce, server_time_ms };
         if self.answers.send(Tell::Answer(challenge.encode(0))).await.is_err() {
             return Close::Ended;
         }
@@ -108,11 +100,7 @@ impl<S: RelayStore> Asking<S> {
                 Err(_) => return late,
                 Ok(None) => return Close::Ended,
                 Ok(Some(Err(error))) => {
-                    return if is_too_large(&error) {
-                        Close::TooLarge
-                    } else {
-                        Close::Ended
-                    };
+                    return if is_too_large(&error) { Close::TooLarge } else { Close::Ended };
                 }
                 Ok(Some(Ok(Message::Binary(frame)))) => frame,
                 Ok(Some(Ok(Message::Text(_)))) => return Close::NotBinary,
@@ -147,20 +135,10 @@ impl<S: RelayStore> Asking<S> {
                 let id = frame_id(frame);
                 // Said even to a caller that wants no answers: it has a bug.
                 self.tell(id, refuse(ErrorCode::BadFrame, error.to_string())).await?;
-                return if self.bad_frames > BAD_FRAMES_MAX {
-                    Err(Close::Garbage)
-                } else {
-                    Ok(())
-                };
+                return if self.bad_frames > BAD_FRAMES_MAX { Err(Close::Garbage) } else { Ok(()) };
             }
         };
-        if let Request::Authenticate {
-            device,
-            address,
-            signature,
-            window,
-        } = request
-        {
+        if let Request::Authenticate { device, address, signature, window } = request {
             return self.authenticate(id, device, &address, &signature, window).await;
         }
         match serve(&self.shared, &self.line, &self.asker, request).await {
@@ -183,33 +161,24 @@ impl<S: RelayStore> Asking<S> {
         window: u32,
     ) -> Result<(), Close> {
         if matches!(self.asker, Asker::Device { .. }) {
-            return self
-                .answer(id, refuse(ErrorCode::Conflict, "device: this connection has one"))
-                .await;
+            return self.answer(id, refuse(ErrorCode::Conflict, "device: this connection has one")).await;
         }
         let known = match self.shared.store.device(device).await {
             Ok(Some(known)) => known,
             Ok(None) => {
-                return self
-                    .answer(id, refuse(ErrorCode::UnknownDevice, "device: not known here"))
-                    .await;
+                return self.answer(id, refuse(ErrorCode::UnknownDevice, "device: not known here")).await;
             }
             Err(error) => return self.answer(id, unavailable(&error)).await,
         };
         let ours = self.shared.names.iter().any(|name| name.eq_ignore_ascii_case(address));
         if !ours || !log_chain::is_device(&known.device_key, &self.nonce, device, address, signature) {
-            let detail = if ours {
-                "signature: does not fit"
-            } else {
-                "address: not one of this relay's names"
-            };
+            let detail = if ours { "signature: does not fit" } else { "address: not one of this relay's names" };
             self.answer(id, refuse(ErrorCode::Unauthenticated, detail)).await?;
             return Err(Close::Unauthenticated);
         }
         // Only after the signature was found good: one who is not the device must learn nothing more about it.
         if known.removed {
-            self.answer(id, refuse(ErrorCode::Forbidden, "device: was removed"))
-                .await?;
+            self.answer(id, refuse(ErrorCode::Forbidden, "device: was removed")).await?;
             return Err(Close::Removed);
         }
         // Attached first, then read: a deposit in between wakes this line, and a removal in between ends it.
@@ -219,10 +188,7 @@ impl<S: RelayStore> Asking<S> {
             self.shared.hub.detach(device, &self.line);
             return Err(if opened.is_ok() { Close::Removed } else { Close::Failed });
         };
-        self.asker = Asker::Device {
-            device,
-            account: known.account,
-        };
+        self.asker = Asker::Device { device, account: known.account };
         self.guest = None;
         let config = &self.shared.config.limits;
         let welcome = Reply::Welcome(Welcome {
@@ -237,22 +203,13 @@ impl<S: RelayStore> Asking<S> {
                 key_packages_max: config.key_packages_max,
             },
         });
-        let open = Tell::Open {
-            welcome: welcome.encode(id),
-            device,
-            mailbox,
-            window,
-        };
+        let open = Tell::Open { welcome: welcome.encode(id), device, mailbox, window };
         self.answers.send(open).await.map_err(|_| Close::Ended)
     }
 
     /// Answers a question; one with id 0 wants none.
     async fn answer(&self, id: u64, reply: Reply) -> Result<(), Close> {
-        if id == 0 && !matches!(reply, Reply::Refused(_)) {
-            Ok(())
-        } else {
-            self.tell(id, reply).await
-        }
+        if id == 0 && !matches!(reply, Reply::Refused(_)) { Ok(()) } else { self.tell(id, reply).await }
     }
 
     async fn tell(&self, id: u64, reply: Reply) -> Result<(), Close> {
@@ -260,10 +217,7 @@ impl<S: RelayStore> Asking<S> {
             self.shared.metrics.refusal(*code);
             tracing::debug!(?code, detail, "refused");
         }
-        self.answers
-            .send(Tell::Answer(reply.encode(id)))
-            .await
-            .map_err(|_| Close::Ended)
+        self.answers.send(Tell::Answer(reply.encode(id))).await.map_err(|_| Close::Ended)
     }
 }
 

@@ -77,9 +77,6 @@ impl Close {
     }
 
     pub(super) fn frame(self) -> CloseFrame {
-        CloseFrame {
-            code: self.code(),
-            reason: Utf8Bytes::from_static(self.reason()),
-        }
+        CloseFrame { code: self.code(), reason: Utf8Bytes::from_static(self.reason()) }
     }
 }

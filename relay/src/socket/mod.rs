@@ -58,14 +58,10 @@ pub(crate) async fn answer<S: RelayStore>(
     permits: Arc<Mutex<Option<Permits>>>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    Ok(upgrade(shared, peer, &permits, request)
-        .await
-        .unwrap_or_else(|mut refused| {
-            refused
-                .headers_mut()
-                .insert(header::CONNECTION, HeaderValue::from_static("close"));
-            refused
-        }))
+    Ok(upgrade(shared, peer, &permits, request).await.unwrap_or_else(|mut refused| {
+        refused.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        refused
+    }))
 }
 
 async fn upgrade<S: RelayStore>(
@@ -78,19 +74,13 @@ async fn upgrade<S: RelayStore>(
     if parts.uri.path() != limits::PATH {
         return Err(StatusCode::NOT_FOUND.into_response());
     }
-    let network = if shared.config.behind_proxy {
-        Network::forwarded(&parts.headers)
-    } else {
-        peer
-    };
+    let network = if shared.config.behind_proxy { Network::forwarded(&parts.headers) } else { peer };
     if let Spent::Limited { retry_after_ms } = shared.spend_by_network("connections", network).await {
         shared.metrics.turned_away.add(1);
         let seconds = HeaderValue::from(retry_after_ms.div_ceil(1_000));
         return Err((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)]).into_response());
     }
-    let asked = WebSocketUpgrade::from_request_parts(&mut parts, &())
-        .await
-        .map_err(IntoResponse::into_response)?;
+    let asked = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(IntoResponse::into_response)?;
     let upgrade = asked.protocols([limits::SUBPROTOCOL]);
     if upgrade.selected_protocol().is_none() {
         return Err(other_protocol(upgrade.requested_protocols().next().is_some()));
@@ -110,24 +100,12 @@ async fn upgrade<S: RelayStore>(
 
 /// 426 names what is spoken here to one who asked for something else, 400 to one who asked for nothing.
 fn other_protocol(asked_for_another: bool) -> Response {
-    let status = if asked_for_another {
-        StatusCode::UPGRADE_REQUIRED
-    } else {
-        StatusCode::BAD_REQUEST
-    };
+    let status = if asked_for_another { StatusCode::UPGRADE_REQUIRED } else { StatusCode::BAD_REQUEST };
     let headers = [
         (header::UPGRADE, HeaderValue::from_static("websocket")),
-        (
-            header::SEC_WEBSOCKET_PROTOCOL,
-            HeaderValue::from_static(limits::SUBPROTOCOL),
-        ),
+        (header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(limits::SUBPROTOCOL)),
     ];
-    (
-        status,
-        headers,
-        Body::from(concat!("this relay speaks the subprotocol relay.v1", "\n")),
-    )
-        .into_response()
+    (status, headers, Body::from(concat!("this relay speaks the subprotocol relay.v1", "\n"))).into_response()
 }
 
 async fn serve<S: RelayStore>(shared: Arc<Shared<S>>, network: Option<Network>, permits: Permits, socket: WebSocket) {

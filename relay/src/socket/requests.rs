@@ -26,11 +26,7 @@ pub(super) enum Served {
 }
 
 pub(super) fn refuse(code: ErrorCode, detail: impl Into<String>) -> Reply {
-    Reply::Refused(Refusal {
-        code,
-        detail: detail.into(),
-        retry_after_ms: 0,
-    })
+    Reply::Refused(Refusal { code, detail: detail.into(), retry_after_ms: 0 })
 }
 
 pub(super) fn unavailable(error: &StoreError) -> Reply {
@@ -40,20 +36,12 @@ pub(super) fn unavailable(error: &StoreError) -> Reply {
         tracing::error!(%error, source = std::error::Error::source(error), "not stored");
     }
     let detail = "the relay cannot store anything right now".to_owned();
-    Reply::Refused(Refusal {
-        code: ErrorCode::Unavailable,
-        detail,
-        retry_after_ms: RETRY_AFTER_MS,
-    })
+    Reply::Refused(Refusal { code: ErrorCode::Unavailable, detail, retry_after_ms: RETRY_AFTER_MS })
 }
 
 fn limited(retry_after_ms: u64) -> Reply {
     let detail = "too much at once".to_owned();
-    Reply::Refused(Refusal {
-        code: ErrorCode::RateLimited,
-        detail,
-        retry_after_ms,
-    })
+    Reply::Refused(Refusal { code: ErrorCode::RateLimited, detail, retry_after_ms })
 }
 
 /// `Err` is an answer too: the question was not served.
@@ -70,11 +58,7 @@ pub(super) async fn serve<S: RelayStore>(
         (asker, Request::ReadLog { account, from }) => read_log(shared, asker, account, from).await,
         (Asker::Guest { .. }, _) => Err(refuse(ErrorCode::Unauthenticated, "authenticate first")),
         (Asker::Device { device, account }, request) => {
-            let desk = Desk {
-                shared,
-                device: *device,
-                account: *account,
-            };
+            let desk = Desk { shared, device: *device, account: *account };
             match request {
                 Request::Ack { upto_seq } => {
                     desk.ack(line, upto_seq).await;
@@ -85,50 +69,22 @@ pub(super) async fn serve<S: RelayStore>(
                     Err(refused) => Err(refused),
                 },
                 Request::AddDevice { device, device_key } => desk.add_device(device, device_key).await,
-                Request::AppendLog {
-                    account,
-                    expected_len,
-                    entry,
-                } => desk.append_log(account, expected_len, entry).await,
+                Request::AppendLog { account, expected_len, entry } => {
+                    desk.append_log(account, expected_len, entry).await
+                }
                 Request::PublishKeyPackages { packages, last_resort } => {
                     desk.publish_key_packages(packages, last_resort).await
                 }
                 Request::ClaimKeyPackages { devices } => desk.claim_key_packages(devices).await,
                 Request::Deposit { envelopes } => desk.deposit(envelopes).await,
-                Request::OpenGeneration {
-                    conversation,
-                    generation,
-                    token_hash,
-                    envelopes,
-                } => {
-                    desk.open_generation(Opening {
-                        conversation,
-                        generation,
-                        token_hash,
-                        envelopes,
-                    })
-                    .await
+                Request::OpenGeneration { conversation, generation, token_hash, envelopes } => {
+                    desk.open_generation(Opening { conversation, generation, token_hash, envelopes }).await
                 }
-                Request::SubmitCommit {
-                    conversation,
-                    generation,
-                    epoch,
-                    token,
-                    next_token_hash,
-                    uid,
-                    envelopes,
-                } => {
+                Request::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes } => {
                     let mut token_hash = [0; 32];
                     token_hash.copy_from_slice(digest(&SHA256, &token.0).as_ref());
-                    let commit = Commit {
-                        conversation,
-                        generation,
-                        epoch,
-                        token_hash,
-                        next_token_hash,
-                        uid,
-                        envelopes,
-                    };
+                    let commit =
+                        Commit { conversation, generation, epoch, token_hash, next_token_hash, uid, envelopes };
                     desk.submit_commit(commit).await
                 }
                 Request::Authenticate { .. } | Request::CreateAccount(_) | Request::ReadLog { .. } => {
@@ -147,11 +103,7 @@ async fn create_account<S: RelayStore>(shared: &Shared<S>, asker: &Asker, new: N
         return Err(refuse(ErrorCode::Conflict, "device: this connection has one"));
     }
     let account = log_chain::verify_new(&new).map_err(|forged| refuse(ErrorCode::Forbidden, forged.to_string()))?;
-    let created = shared
-        .store
-        .create_account(account, new)
-        .await
-        .map_err(|error| unavailable(&error))?;
+    let created = shared.store.create_account(account, new).await.map_err(|error| unavailable(&error))?;
     created_answer(created)
 }
 
@@ -163,13 +115,8 @@ async fn read_log<S: RelayStore>(shared: &Shared<S>, asker: &Asker, account: Acc
             grant(shared.spend("log_reads", &[&account.0], 1, rate).await)?;
         }
     }
-    let log = shared
-        .store
-        .read_log(account, from)
-        .await
-        .map_err(|error| unavailable(&error))?;
-    log.map(Reply::Log)
-        .ok_or_else(|| refuse(ErrorCode::NotFound, "account: not known here"))
+    let log = shared.store.read_log(account, from).await.map_err(|error| unavailable(&error))?;
+    log.map(Reply::Log).ok_or_else(|| refuse(ErrorCode::NotFound, "account: not known here"))
 }
 
 fn created_answer(created: Created) -> Answered {
@@ -218,16 +165,9 @@ impl<S: RelayStore> Desk<'_, S> {
         self.spend_change().await?;
         let store = &self.shared.store;
         let not_found = || refuse(ErrorCode::NotFound, "account: not known here");
-        let head = store
-            .log_head(account)
-            .await
-            .map_err(|error| unavailable(&error))?
-            .ok_or_else(not_found)?;
+        let head = store.log_head(account).await.map_err(|error| unavailable(&error))?.ok_or_else(not_found)?;
         if expected_len > head.len {
-            return Ok(Reply::LogHead {
-                appended: false,
-                len: head.len,
-            });
+            return Ok(Reply::LogHead { appended: false, len: head.len });
         }
         // At an older place nothing can be appended any more; the store only looks whether this entry stands there.
         if expected_len == head.len {
@@ -237,24 +177,14 @@ impl<S: RelayStore> Desk<'_, S> {
             let verified = log_chain::verify_next(&head, &entry);
             verified.map_err(|forged| refuse(ErrorCode::Forbidden, forged.to_string()))?;
         }
-        let appended = store
-            .append_log(account, expected_len, entry)
-            .await
-            .map_err(|error| unavailable(&error))?;
+        let appended = store.append_log(account, expected_len, entry).await.map_err(|error| unavailable(&error))?;
         let appended = appended.ok_or_else(not_found)?;
-        Ok(Reply::LogHead {
-            appended: appended.appended,
-            len: appended.len,
-        })
+        Ok(Reply::LogHead { appended: appended.appended, len: appended.len })
     }
 
     async fn publish_key_packages(&self, packages: Vec<Vec<u8>>, last_resort: Option<Vec<u8>>) -> Answered {
         self.spend_change().await?;
-        let left = self
-            .shared
-            .store
-            .publish_key_packages(self.device, packages, last_resort)
-            .await;
+        let left = self.shared.store.publish_key_packages(self.device, packages, last_resort).await;
         match left.map_err(|error| unavailable(&error))? {
             Some(left) => Ok(Reply::KeyPackageCount { left }),
             None => Err(refuse(ErrorCode::UnknownDevice, "device: was removed")),
@@ -279,26 +209,16 @@ impl<S: RelayStore> Desk<'_, S> {
     }
 
     async fn open_generation(&self, opening: Opening) -> Answered {
-        self.check_envelopes(&opening.envelopes, Some((opening.conversation, opening.generation)))
-            .await?;
+        self.check_envelopes(&opening.envelopes, Some((opening.conversation, opening.generation))).await?;
         let to = recipients(&opening.envelopes);
-        let ordered = self
-            .shared
-            .store
-            .open_generation(opening, self.shared.clock.now_ms())
-            .await;
+        let ordered = self.shared.store.open_generation(opening, self.shared.clock.now_ms()).await;
         self.ordered(&to, ordered)
     }
 
     async fn submit_commit(&self, commit: Commit) -> Answered {
-        self.check_envelopes(&commit.envelopes, Some((commit.conversation, commit.generation)))
-            .await?;
+        self.check_envelopes(&commit.envelopes, Some((commit.conversation, commit.generation))).await?;
         let to = recipients(&commit.envelopes);
-        let ordered = self
-            .shared
-            .store
-            .submit_commit(commit, self.shared.clock.now_ms())
-            .await;
+        let ordered = self.shared.store.submit_commit(commit, self.shared.clock.now_ms()).await;
         self.ordered(&to, ordered)
     }
 
@@ -321,28 +241,18 @@ impl<S: RelayStore> Desk<'_, S> {
             let detail = format!("envelopes: more than {}", config.limits.envelopes_per_frame_max);
             return Err(refuse(ErrorCode::TooLarge, detail));
         }
-        if envelopes
-            .iter()
-            .any(|envelope| envelope.sealed.len() > config.limits.envelope_bytes_max)
-        {
+        if envelopes.iter().any(|envelope| envelope.sealed.len() > config.limits.envelope_bytes_max) {
             let detail = format!("sealed: more than {} bytes", config.limits.envelope_bytes_max);
             return Err(refuse(ErrorCode::TooLarge, detail));
         }
         if let Some(belongs_to) = belongs_to {
             let of = |envelope: &Envelope| (envelope.conversation, envelope.generation);
             if envelopes.iter().any(|envelope| of(envelope) != belongs_to) {
-                return Err(refuse(
-                    ErrorCode::BadFrame,
-                    "envelopes: of another conversation or generation",
-                ));
+                return Err(refuse(ErrorCode::BadFrame, "envelopes: of another conversation or generation"));
             }
         }
         let cost = (envelopes.len() as u32).max(1);
-        grant(
-            self.shared
-                .spend("envelopes", &[&self.account.0], cost, config.quotas.envelopes)
-                .await,
-        )
+        grant(self.shared.spend("envelopes", &[&self.account.0], cost, config.quotas.envelopes).await)
     }
 
     async fn spend_change(&self) -> Result<(), Reply> {

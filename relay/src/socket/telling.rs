@@ -42,10 +42,7 @@ pub(super) async fn tell<S: RelayStore>(
     sink: SplitSink<WebSocket, Message>,
     mut waiting: mpsc::Receiver<Tell>,
 ) {
-    let mut out = Out {
-        shared: Arc::clone(&shared),
-        sink,
-    };
+    let mut out = Out { shared: Arc::clone(&shared), sink };
     let ending = converse(&shared, &line, &mut out, &mut waiting).await;
     line.close(ending);
     let reason = line.closed().await;
@@ -77,9 +74,7 @@ async fn converse<S: RelayStore>(
     let mut pump: Option<Pump> = None;
     loop {
         let ending = line.is_closing() || *stopping.borrow();
-        let ready = pump
-            .as_mut()
-            .and_then(|pump| (!ending && pump.may_send(line)).then_some(pump));
+        let ready = pump.as_mut().and_then(|pump| (!ending && pump.may_send(line)).then_some(pump));
         // An answer that waits goes before the next deliveries.
         let told = match (ready, waiting.try_recv()) {
             (_, Ok(told)) => Some(told),
@@ -110,18 +105,8 @@ async fn converse<S: RelayStore>(
         let sent = match told {
             None => Ok(()),
             Some(Tell::Answer(frame)) => out.send(frame).await,
-            Some(Tell::Open {
-                welcome,
-                device,
-                mailbox,
-                window,
-            }) => {
-                pump = Some(Pump::new(
-                    device,
-                    mailbox,
-                    window,
-                    shared.config.limits.in_flight_bytes_max,
-                ));
+            Some(Tell::Open { welcome, device, mailbox, window }) => {
+                pump = Some(Pump::new(device, mailbox, window, shared.config.limits.in_flight_bytes_max));
                 out.send(welcome).await
             }
         };
@@ -172,10 +157,7 @@ impl Pump {
     async fn step<S: RelayStore>(&mut self, shared: &Shared<S>, line: &Line, out: &mut Out<S>) -> Result<(), Close> {
         let items_max = (self.in_flight_max - self.in_flight.len()).min(ITEMS_PER_FRAME);
         let bytes_max = (self.in_flight_bytes_max - self.in_flight_bytes).min(BYTES_PER_FRAME);
-        let fetched = shared
-            .store
-            .fetch(self.device, self.sent_seq, items_max, bytes_max)
-            .await;
+        let fetched = shared.store.fetch(self.device, self.sent_seq, items_max, bytes_max).await;
         let items = fetched.map_err(|error| {
             tracing::error!(%error, "reading a mailbox");
             Close::Failed

@@ -35,10 +35,7 @@ pub enum StoreError {
     Closed,
     /// The disk, the file or the engine.
     #[error("{doing}")]
-    Failed {
-        doing: &'static str,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Failed { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
 /// What a mailbox may hold, and how long.

@@ -95,20 +95,13 @@ impl Quotas {
 mod tests {
     use super::*;
 
-    const RATE: Rate = Rate {
-        burst: 3,
-        refill_ms: 1_000,
-    };
+    const RATE: Rate = Rate { burst: 3, refill_ms: 1_000 };
 
     fn check(costs_at: &[(i64, u32, Spent)]) {
         let quotas = Quotas::default();
         let key = QuotaKey::new(&[0; 16], "test", &[b"alice"]);
         for &(now_ms, cost, expected) in costs_at {
-            assert_eq!(
-                quotas.spend(&[Spend { key, cost, rate: RATE }], now_ms),
-                expected,
-                "at {now_ms}"
-            );
+            assert_eq!(quotas.spend(&[Spend { key, cost, rate: RATE }], now_ms), expected, "at {now_ms}");
         }
     }
 
@@ -127,11 +120,7 @@ mod tests {
 
     #[test]
     fn a_cost_above_the_burst_takes_all_of_it() {
-        check(&[
-            (0, 9, Spent::Granted),
-            (0, 1, Spent::Limited { retry_after_ms: 1_000 }),
-            (3_000, 9, Spent::Granted),
-        ]);
+        check(&[(0, 9, Spent::Granted), (0, 1, Spent::Limited { retry_after_ms: 1_000 }), (3_000, 9, Spent::Granted)]);
     }
 
     #[test]
@@ -147,17 +136,10 @@ mod tests {
     fn one_empty_quota_leaves_the_others_untouched() {
         let quotas = Quotas::default();
         let [alice, bob] = [&b"alice"[..], b"bob"].map(|name| QuotaKey::new(&[0; 16], "test", &[name]));
-        let one = |key| Spend {
-            key,
-            cost: 1,
-            rate: RATE,
-        };
+        let one = |key| Spend { key, cost: 1, rate: RATE };
         assert_eq!(quotas.spend(&[one(alice), one(alice), one(alice)], 0), Spent::Granted);
         for _ in 0..5 {
-            assert_eq!(
-                quotas.spend(&[one(bob), one(alice)], 0),
-                Spent::Limited { retry_after_ms: 1_000 }
-            );
+            assert_eq!(quotas.spend(&[one(bob), one(alice)], 0), Spent::Limited { retry_after_ms: 1_000 });
         }
         assert_eq!(quotas.spend(&[one(bob), one(bob), one(bob)], 0), Spent::Granted);
     }

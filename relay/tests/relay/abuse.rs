@@ -18,25 +18,16 @@ use crate::support::{
 async fn handshake(world: &World, subprotocol: Option<&str>, forwarded_for: Option<&str>) -> (u16, Option<String>) {
     let mut request = upgrade_request(&world.address().to_string(), subprotocol);
     if let Some(address) = forwarded_for {
-        request
-            .headers_mut()
-            .insert("x-forwarded-for", address.parse().unwrap());
+        request.headers_mut().insert("x-forwarded-for", address.parse().unwrap());
     }
     let stream = TcpStream::connect(world.address()).await.unwrap();
     let spoken = |headers: &tungstenite::http::HeaderMap, name| {
         headers.get(name).map(|value| value.to_str().unwrap().to_owned())
     };
     match soon(tokio_tungstenite::client_async(request, stream)).await {
-        Ok((_, response)) => (
-            response.status().as_u16(),
-            spoken(response.headers(), "sec-websocket-protocol"),
-        ),
+        Ok((_, response)) => (response.status().as_u16(), spoken(response.headers(), "sec-websocket-protocol")),
         Err(tungstenite::Error::Http(response)) => {
-            let name = if response.status() == 429 {
-                "retry-after"
-            } else {
-                "sec-websocket-protocol"
-            };
+            let name = if response.status() == 429 { "retry-after" } else { "sec-websocket-protocol" };
             (response.status().as_u16(), spoken(response.headers(), name))
         }
         Err(error) => panic!("{error}"),
@@ -46,25 +37,12 @@ async fn handshake(world: &World, subprotocol: Option<&str>, forwarded_for: Opti
 #[tokio::test]
 async fn another_subprotocol_is_refused_and_ours_is_named() {
     let world = World::open().await;
-    assert_eq!(
-        handshake(&world, Some("relay.v1"), None).await,
-        (101, Some("relay.v1".into()))
-    );
-    assert_eq!(
-        handshake(&world, Some("relay.v9, relay.v1"), None).await,
-        (101, Some("relay.v1".into()))
-    );
-    assert_eq!(
-        handshake(&world, Some("relay.v9"), None).await,
-        (426, Some("relay.v1".into()))
-    );
+    assert_eq!(handshake(&world, Some("relay.v1"), None).await, (101, Some("relay.v1".into())));
+    assert_eq!(handshake(&world, Some("relay.v9, relay.v1"), None).await, (101, Some("relay.v1".into())));
+    assert_eq!(handshake(&world, Some("relay.v9"), None).await, (426, Some("relay.v1".into())));
     let (status, _) = http_get(world.address(), limits::PATH).await;
     assert!((400..500).contains(&status), "{status}");
-    assert_eq!(
-        http_get(world.address(), "/metrics").await.0,
-        404,
-        "the operator's pages are not here"
-    );
+    assert_eq!(http_get(world.address(), "/metrics").await.0, 404, "the operator's pages are not here");
     // None at all: the client of this test would not accept the answer, so by hand.
     let mut raw = TcpStream::connect(world.address()).await.unwrap();
     let head = "GET /v1/ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
@@ -80,10 +58,7 @@ async fn garbage_is_named_and_too_much_of_it_ends_the_line() {
     let world = World::open().await;
     let mut line = world.line().await;
     // Readable but for one field: the refusal finds its question.
-    let mut frame = Request::RemoveDevice {
-        device: comptoir_wire::DeviceId([1; 16]),
-    }
-    .encode(77);
+    let mut frame = Request::RemoveDevice { device: comptoir_wire::DeviceId([1; 16]) }.encode(77);
     let length = frame.len() - 17;
     frame[length] = 15; // the device id, cut short by one byte
     frame[length - 2] -= 1;
@@ -115,10 +90,7 @@ async fn garbage_is_named_and_too_much_of_it_ends_the_line() {
     }
     assert_eq!(line.end().await, 1008);
     // Bytes that are not even HTTP, and a request head without an end.
-    for bytes in [
-        vec![0xff; 3_000],
-        [b"GET /v1/ws HTTP/1.1\r\n".to_vec(), b"a: b\r\n".repeat(3_000)].concat(),
-    ] {
+    for bytes in [vec![0xff; 3_000], [b"GET /v1/ws HTTP/1.1\r\n".to_vec(), b"a: b\r\n".repeat(3_000)].concat()] {
         let mut raw = TcpStream::connect(world.address()).await.unwrap();
         raw.write_all(&bytes).await.ok();
         let mut answer = Vec::new();
@@ -142,18 +114,12 @@ async fn a_frame_that_is_too_large_ends_the_line_with_a_clear_code() {
     let world = World::open().await;
     let alice = Person::new("Alice");
     let mut line = world.arrive(&alice).await;
-    line.ws
-        .send(Message::Binary(vec![0; limits::FRAME_BYTES_MAX + 1].into()))
-        .await
-        .unwrap();
+    line.ws.send(Message::Binary(vec![0; limits::FRAME_BYTES_MAX + 1].into())).await.unwrap();
     assert_eq!(line.next_refusal().await.code, ErrorCode::TooLarge);
     assert_eq!(line.end().await, 1009);
     // One that is far too large is not even read.
     let mut line = world.arrive(&alice).await;
-    line.ws
-        .send(Message::Binary(vec![0; 3 * limits::FRAME_BYTES_MAX].into()))
-        .await
-        .ok();
+    line.ws.send(Message::Binary(vec![0; 3 * limits::FRAME_BYTES_MAX].into())).await.ok();
     assert_eq!(line.end().await, 1009);
     assert_eq!(world.metric("closed_total{reason=\"too_large\"}").await, 2);
 }
@@ -168,125 +134,60 @@ async fn a_relay_may_take_less_than_the_protocol_allows() {
     .await;
     let alice = Person::new("Alice");
     let (mut line, welcome) = world.arrive_with(&alice, 1).await;
-    assert_eq!(
-        (
-            welcome.limits.envelope_bytes_max,
-            welcome.limits.envelopes_per_frame_max
-        ),
-        (100, 2)
-    );
+    assert_eq!((welcome.limits.envelope_bytes_max, welcome.limits.envelopes_per_frame_max), (100, 2));
     let mut large = envelope(&alice, 1);
     large.sealed = vec![1; 101];
-    let refusal = line
-        .refused(Request::Deposit {
-            envelopes: vec![large.clone()],
-        })
-        .await;
-    assert_eq!(
-        (refusal.code, refusal.detail.as_str()),
-        (ErrorCode::TooLarge, "sealed: more than 100 bytes")
-    );
+    let refusal = line.refused(Request::Deposit { envelopes: vec![large.clone()] }).await;
+    assert_eq!((refusal.code, refusal.detail.as_str()), (ErrorCode::TooLarge, "sealed: more than 100 bytes"));
     let refusal = line.refused(deposit(&alice, 1..=3)).await;
-    assert_eq!(
-        (refusal.code, refusal.detail.as_str()),
-        (ErrorCode::TooLarge, "envelopes: more than 2")
-    );
+    assert_eq!((refusal.code, refusal.detail.as_str()), (ErrorCode::TooLarge, "envelopes: more than 2"));
     large.sealed.pop();
-    assert_eq!(
-        statuses(line.ask(Request::Deposit { envelopes: vec![large] }).await),
-        [DepositStatus::Accepted]
-    );
+    assert_eq!(statuses(line.ask(Request::Deposit { envelopes: vec![large] }).await), [DepositStatus::Accepted]);
     let other = Person::new("Bob");
-    let add = Request::AddDevice {
-        device: other.device,
-        device_key: public(&other.device_key),
-    };
+    let add = Request::AddDevice { device: other.device, device_key: public(&other.device_key) };
     assert_eq!(line.refused(add).await.code, ErrorCode::TooLarge);
-    let empty = Request::PublishKeyPackages {
-        packages: vec![vec![]],
-        last_resort: None,
-    };
+    let empty = Request::PublishKeyPackages { packages: vec![vec![]], last_resort: None };
     assert_eq!(line.refused(empty).await.code, ErrorCode::BadFrame);
 }
 
 #[tokio::test]
 async fn quotas_refuse_with_a_time_and_come_back_with_it() {
     let world = World::with(|config| {
-        config.quotas.envelopes = Rate {
-            burst: 5,
-            refill_ms: 1_000,
-        };
-        config.quotas.claims = Rate {
-            burst: 2,
-            refill_ms: 600_000,
-        };
-        config.quotas.changes = Rate {
-            burst: 1,
-            refill_ms: 5_000,
-        };
-        config.quotas.log_reads = Rate {
-            burst: 1,
-            refill_ms: 5_000,
-        };
+        config.quotas.envelopes = Rate { burst: 5, refill_ms: 1_000 };
+        config.quotas.claims = Rate { burst: 2, refill_ms: 600_000 };
+        config.quotas.changes = Rate { burst: 1, refill_ms: 5_000 };
+        config.quotas.log_reads = Rate { burst: 1, refill_ms: 5_000 };
     })
     .await;
     let [alice, bob] = ["Alice", "Bob"].map(Person::new);
     let mut at_bob = world.arrive(&bob).await;
     let mut line = world.arrive(&alice).await;
-    assert_eq!(
-        statuses(line.ask(deposit(&bob, 1..=4)).await),
-        [DepositStatus::Accepted; 4]
-    );
+    assert_eq!(statuses(line.ask(deposit(&bob, 1..=4)).await), [DepositStatus::Accepted; 4]);
     let refusal = line.refused(deposit(&bob, 5..=7)).await;
     assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::RateLimited, 2_000));
     world.later(1_999);
     assert_eq!(line.refused(deposit(&bob, 5..=7)).await.retry_after_ms, 1);
     world.later(1);
-    assert_eq!(
-        statuses(line.ask(deposit(&bob, 5..=7)).await),
-        [DepositStatus::Accepted; 3]
-    );
-    assert_eq!(
-        statuses(at_bob.ask(deposit(&alice, 1..=5)).await),
-        [DepositStatus::Accepted; 5],
-        "Bob has his own"
-    );
+    assert_eq!(statuses(line.ask(deposit(&bob, 5..=7)).await), [DepositStatus::Accepted; 3]);
+    assert_eq!(statuses(at_bob.ask(deposit(&alice, 1..=5)).await), [DepositStatus::Accepted; 5], "Bob has his own");
 
     // A drained key package pool needs more than one claimer.
-    at_bob
-        .ask(Request::PublishKeyPackages {
-            packages: (1..9).map(|n| vec![n; 9]).collect(),
-            last_resort: None,
-        })
-        .await;
-    let claim = Request::ClaimKeyPackages {
-        devices: vec![bob.device],
-    };
+    at_bob.ask(Request::PublishKeyPackages { packages: (1..9).map(|n| vec![n; 9]).collect(), last_resort: None }).await;
+    let claim = Request::ClaimKeyPackages { devices: vec![bob.device] };
     for _ in 0..2 {
         assert!(matches!(line.ask(claim.clone()).await, Reply::KeyPackages(_)));
     }
     let refusal = line.refused(claim.clone()).await;
-    assert_eq!(
-        (refusal.code, refusal.retry_after_ms),
-        (ErrorCode::RateLimited, 600_000)
-    );
-    let own = Request::ClaimKeyPackages {
-        devices: vec![alice.device],
-    };
-    assert!(
-        matches!(line.ask(own).await, Reply::KeyPackages(_)),
-        "another target has its own quota"
-    );
+    assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::RateLimited, 600_000));
+    let own = Request::ClaimKeyPackages { devices: vec![alice.device] };
+    assert!(matches!(line.ask(own).await, Reply::KeyPackages(_)), "another target has its own quota");
     world.later(10 * MINUTE_MS);
     assert!(matches!(line.ask(claim).await, Reply::KeyPackages(_)));
 
     let change = Request::RemoveDevice { device: bob.device };
     assert_eq!(line.refused(change.clone()).await.code, ErrorCode::Forbidden);
     assert_eq!(line.refused(change).await.retry_after_ms, 5_000);
-    let read = Request::ReadLog {
-        account: bob.account(),
-        from: 0,
-    };
+    let read = Request::ReadLog { account: bob.account(), from: 0 };
     assert!(matches!(line.ask(read.clone()).await, Reply::Log(_)));
     assert_eq!(line.refused(read).await.retry_after_ms, 5_000);
 }
@@ -295,19 +196,12 @@ async fn quotas_refuse_with_a_time_and_come_back_with_it() {
 async fn strangers_are_counted_by_network() {
     let world = World::with(|config| {
         config.behind_proxy = true;
-        config.quotas.connections = Rate {
-            burst: 2,
-            refill_ms: 30_000,
-        };
+        config.quotas.connections = Rate { burst: 2, refill_ms: 30_000 };
     })
     .await;
     let connect = async |from| handshake(&world, Some("relay.v1"), Some(from)).await;
     assert_eq!(connect("192.0.2.1").await.0, 101);
-    assert_eq!(
-        connect("203.0.113.5, 192.0.2.1").await.0,
-        101,
-        "only what the proxy wrote counts"
-    );
+    assert_eq!(connect("203.0.113.5, 192.0.2.1").await.0, 101, "only what the proxy wrote counts");
     assert_eq!(connect("192.0.2.1").await, (429, Some("30".into())));
     assert_eq!(connect("192.0.2.2").await.0, 101);
     assert_eq!(connect("2001:db8::1").await.0, 101);
@@ -322,16 +216,11 @@ async fn strangers_are_counted_by_network() {
 async fn new_accounts_are_counted_by_network() {
     let world = World::with(|config| {
         config.behind_proxy = true;
-        config.quotas.accounts = Rate {
-            burst: 1,
-            refill_ms: 600_000,
-        };
+        config.quotas.accounts = Rate { burst: 1, refill_ms: 600_000 };
     })
     .await;
     let mut request = upgrade_request(&world.address().to_string(), Some("relay.v1"));
-    request
-        .headers_mut()
-        .insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+    request.headers_mut().insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
     let stream = TcpStream::connect(world.address()).await.unwrap();
     let (mut ws, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
     let mut create = async |name, id| {
@@ -439,9 +328,7 @@ async fn one_who_does_not_read_is_cut_off_and_nobody_waits_for_him() {
             large.sealed = vec![7; 64 * 1024];
             large
         });
-        let request = Request::Deposit {
-            envelopes: envelopes.collect(),
-        };
+        let request = Request::Deposit { envelopes: envelopes.collect() };
         assert_eq!(statuses(at_alice.ask(request).await), [DepositStatus::Accepted; 12]);
     }
     let socket = TcpSocket::new_v4().unwrap();
@@ -451,10 +338,7 @@ async fn one_who_does_not_read_is_cut_off_and_nobody_waits_for_him() {
     at_bob.sign_in(&bob, 256).await;
     world.until_metric("closed_total{reason=\"slow\"}", 1).await;
     // Alice was served all the while, and Bob reads why when he reads again.
-    assert_eq!(
-        statuses(at_alice.ask(deposit(&alice, [1])).await),
-        [DepositStatus::Accepted]
-    );
+    assert_eq!(statuses(at_alice.ask(deposit(&alice, [1])).await), [DepositStatus::Accepted]);
     assert_eq!(at_bob.end().await, 4408);
     // Nothing is lost: he comes back and reads.
     let mut at_bob = world.arrive(&bob).await;
@@ -473,7 +357,5 @@ async fn a_client_that_asks_much_and_reads_late_gets_every_answer() {
     for id in ids {
         assert_eq!(statuses(line.answer(id).await), [DepositStatus::Accepted]);
     }
-    tokio::time::timeout(Duration::from_secs(20), line.deliveries(200))
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(20), line.deliveries(200)).await.unwrap();
 }

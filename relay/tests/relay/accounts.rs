@@ -13,19 +13,10 @@ async fn an_account_is_created_once_and_again_only_with_the_same_contents() {
     let mut line = world.line().await;
     line.create(&alice).await;
     line.create(&alice).await; // the answer was lost
-    let other = NewAccount {
-        device_key: public(&Person::new("Mallory").device_key),
-        ..alice.new_account()
-    };
-    assert_eq!(
-        line.refused(Request::CreateAccount(other)).await.code,
-        ErrorCode::Conflict
-    );
+    let other = NewAccount { device_key: public(&Person::new("Mallory").device_key), ..alice.new_account() };
+    assert_eq!(line.refused(Request::CreateAccount(other)).await.code, ErrorCode::Conflict);
     line.sign_in(&alice, 1).await;
-    assert_eq!(
-        line.refused(Request::CreateAccount(alice.new_account())).await.code,
-        ErrorCode::Conflict
-    );
+    assert_eq!(line.refused(Request::CreateAccount(alice.new_account())).await.code, ErrorCode::Conflict);
 }
 
 #[tokio::test]
@@ -36,18 +27,12 @@ async fn a_forged_log_entry_creates_nothing() {
     let mut forged = alice.new_account();
     forged.entries[0].entry.push(b'!');
     let refusal = line.refused(Request::CreateAccount(forged)).await;
-    assert_eq!(
-        (refusal.code, refusal.detail.as_str()),
-        (ErrorCode::Forbidden, "signature: does not fit the entry")
-    );
+    assert_eq!((refusal.code, refusal.detail.as_str()), (ErrorCode::Forbidden, "signature: does not fit the entry"));
     let mut foreign = alice.new_account();
     foreign.entries = vec![signed_entry(&mallory.log_key, b"mine now")];
     let refusal = line.refused(Request::CreateAccount(foreign)).await;
     assert!(refusal.detail.starts_with("signer"), "{}", refusal.detail);
-    let read = Request::ReadLog {
-        account: alice.account(),
-        from: 0,
-    };
+    let read = Request::ReadLog { account: alice.account(), from: 0 };
     assert_eq!(line.refused(read).await.code, ErrorCode::NotFound);
 }
 
@@ -60,36 +45,23 @@ async fn only_the_device_itself_gets_in_and_only_at_this_relay() {
 
     // Somebody else's key.
     let mut line = world.line().await;
-    let thief = Person {
-        device: alice.device,
-        ..Person::new("Mallory")
-    };
+    let thief = Person { device: alice.device, ..Person::new("Mallory") };
     let refusal = line.refused(thief.authenticate(&line.nonce.clone(), &address, 1)).await;
-    assert_eq!(
-        (refusal.code, refusal.detail.as_str()),
-        (ErrorCode::Unauthenticated, "signature: does not fit")
-    );
+    assert_eq!((refusal.code, refusal.detail.as_str()), (ErrorCode::Unauthenticated, "signature: does not fit"));
     assert_eq!(line.end().await, 4401);
     // A challenge passed on from another relay.
     let mut line = world.line().await;
-    let refusal = line
-        .refused(alice.authenticate(&line.nonce.clone(), "relay.example:443", 1))
-        .await;
+    let refusal = line.refused(alice.authenticate(&line.nonce.clone(), "relay.example:443", 1)).await;
     assert_eq!(refusal.code, ErrorCode::Unauthenticated);
     assert!(refusal.detail.starts_with("address"), "{}", refusal.detail);
     assert_eq!(line.end().await, 4401);
     // An old challenge.
     let old = world.line().await.nonce;
     let mut line = world.line().await;
-    assert_eq!(
-        line.refused(alice.authenticate(&old, &address, 1)).await.code,
-        ErrorCode::Unauthenticated
-    );
+    assert_eq!(line.refused(alice.authenticate(&old, &address, 1)).await.code, ErrorCode::Unauthenticated);
     // Nobody.
     let mut line = world.line().await;
-    let refusal = line
-        .refused(mallory.authenticate(&line.nonce.clone(), &address, 1))
-        .await;
+    let refusal = line.refused(mallory.authenticate(&line.nonce.clone(), &address, 1)).await;
     assert_eq!(refusal.code, ErrorCode::UnknownDevice);
     // By its other name, and not twice on one line.
     let mut line = world.line().await;
@@ -120,20 +92,10 @@ async fn a_guest_is_served_an_account_and_a_log_and_nothing_else() {
     line.create(&alice).await;
     let device = alice.device;
     for request in [
-        Request::AddDevice {
-            device,
-            device_key: [1; 32],
-        },
+        Request::AddDevice { device, device_key: [1; 32] },
         Request::RemoveDevice { device },
-        Request::AppendLog {
-            account: alice.account(),
-            expected_len: 1,
-            entry: signed_entry(&alice.log_key, b"x"),
-        },
-        Request::PublishKeyPackages {
-            packages: vec![vec![1]],
-            last_resort: None,
-        },
+        Request::AppendLog { account: alice.account(), expected_len: 1, entry: signed_entry(&alice.log_key, b"x") },
+        Request::PublishKeyPackages { packages: vec![vec![1]], last_resort: None },
         Request::ClaimKeyPackages { devices: vec![device] },
         deposit(&alice, [1]),
         Request::Ack { upto_seq: 1 },
@@ -146,10 +108,7 @@ async fn a_guest_is_served_an_account_and_a_log_and_nothing_else() {
     ] {
         assert_eq!(line.refused(request).await.code, ErrorCode::Unauthenticated);
     }
-    let read = Request::ReadLog {
-        account: alice.account(),
-        from: 0,
-    };
+    let read = Request::ReadLog { account: alice.account(), from: 0 };
     assert!(matches!(line.ask(read).await, Reply::Log(_)));
 }
 
@@ -158,36 +117,13 @@ async fn a_log_is_written_by_its_devices_one_entry_at_a_time() {
     let world = World::open().await;
     let [alice, mallory] = ["Alice", "Mallory"].map(Person::new);
     let mut line = world.arrive(&alice).await;
-    let append = |at, entry| Request::AppendLog {
-        account: alice.account(),
-        expected_len: at,
-        entry,
-    };
+    let append = |at, entry| Request::AppendLog { account: alice.account(), expected_len: at, entry };
     let second = signed_entry(&alice.log_key, b"second");
-    assert_eq!(
-        line.ask(append(1, second.clone())).await,
-        Reply::LogHead { appended: true, len: 2 }
-    );
-    assert_eq!(
-        line.ask(append(1, second.clone())).await,
-        Reply::LogHead { appended: true, len: 2 },
-        "again"
-    );
+    assert_eq!(line.ask(append(1, second.clone())).await, Reply::LogHead { appended: true, len: 2 });
+    assert_eq!(line.ask(append(1, second.clone())).await, Reply::LogHead { appended: true, len: 2 }, "again");
     let late = signed_entry(&alice.log_key, b"late");
-    assert_eq!(
-        line.ask(append(1, late.clone())).await,
-        Reply::LogHead {
-            appended: false,
-            len: 2
-        }
-    );
-    assert_eq!(
-        line.ask(append(9, late)).await,
-        Reply::LogHead {
-            appended: false,
-            len: 2
-        }
-    );
+    assert_eq!(line.ask(append(1, late.clone())).await, Reply::LogHead { appended: false, len: 2 });
+    assert_eq!(line.ask(append(9, late)).await, Reply::LogHead { appended: false, len: 2 });
     // Forged, and by another account's device.
     let forged = signed_entry(&mallory.log_key, b"forged");
     assert_eq!(line.refused(append(2, forged)).await.code, ErrorCode::Forbidden);
@@ -197,45 +133,21 @@ async fn a_log_is_written_by_its_devices_one_entry_at_a_time() {
     // The recovery key takes over, and then the old key is done.
     let mut recovered = signed_entry(&alice.recovery_key, b"recovered");
     recovered.next_key = Some(public(&mallory.log_key));
-    assert_eq!(
-        line.ask(append(2, recovered.clone())).await,
-        Reply::LogHead { appended: true, len: 3 }
-    );
+    assert_eq!(line.ask(append(2, recovered.clone())).await, Reply::LogHead { appended: true, len: 3 });
     let old = signed_entry(&alice.log_key, b"old");
     assert_eq!(line.refused(append(3, old)).await.code, ErrorCode::Forbidden);
-    assert_eq!(
-        line.ask(append(2, recovered.clone())).await,
-        Reply::LogHead { appended: true, len: 3 },
-        "again"
-    );
+    assert_eq!(line.ask(append(2, recovered.clone())).await, Reply::LogHead { appended: true, len: 3 }, "again");
 
     // Anybody may read it, from anywhere on.
     let mut guest = world.line().await;
-    let read = Request::ReadLog {
-        account: alice.account(),
-        from: 1,
-    };
-    let slice = LogSlice {
-        genesis: vec![],
-        from: 1,
-        entries: vec![second, recovered],
-        len: 3,
-    };
+    let read = Request::ReadLog { account: alice.account(), from: 1 };
+    let slice = LogSlice { genesis: vec![], from: 1, entries: vec![second, recovered], len: 3 };
     assert_eq!(guest.ask(read).await, Reply::Log(slice));
-    let Reply::Log(whole) = guest
-        .ask(Request::ReadLog {
-            account: alice.account(),
-            from: 0,
-        })
-        .await
-    else {
+    let Reply::Log(whole) = guest.ask(Request::ReadLog { account: alice.account(), from: 0 }).await else {
         panic!("a log")
     };
     assert_eq!((whole.genesis, whole.entries.len()), (alice.genesis(), 3));
-    let unknown = Request::ReadLog {
-        account: AccountId([9; 20]),
-        from: 0,
-    };
+    let unknown = Request::ReadLog { account: AccountId([9; 20]), from: 0 };
     assert_eq!(guest.refused(unknown).await.code, ErrorCode::NotFound);
 }
 
@@ -245,10 +157,7 @@ async fn of_two_who_append_at_once_one_is_first() {
     let alice = Person::new("Alice");
     let phone = alice.second_device("Alice's tablet");
     let mut at_alice = world.arrive(&alice).await;
-    let add = Request::AddDevice {
-        device: phone.device,
-        device_key: public(&phone.device_key),
-    };
+    let add = Request::AddDevice { device: phone.device, device_key: public(&phone.device_key) };
     assert_eq!(at_alice.ask(add).await, Reply::Done);
     let mut at_phone = world.line().await;
     at_phone.sign_in(&phone, 1).await;
@@ -259,19 +168,10 @@ async fn of_two_who_append_at_once_one_is_first() {
     };
     let (one, two) = tokio::join!(at_alice.ask(append(b"one")), at_phone.ask(append(b"two")));
     let first = Reply::LogHead { appended: true, len: 2 };
-    let second = Reply::LogHead {
-        appended: false,
-        len: 2,
-    };
+    let second = Reply::LogHead { appended: false, len: 2 };
     assert!([one, two].contains(&first));
     let mut guest = world.line().await;
-    let Reply::Log(log) = guest
-        .ask(Request::ReadLog {
-            account: alice.account(),
-            from: 1,
-        })
-        .await
-    else {
+    let Reply::Log(log) = guest.ask(Request::ReadLog { account: alice.account(), from: 1 }).await else {
         panic!("a log")
     };
     assert_eq!(log.entries.len(), 1);
@@ -286,43 +186,25 @@ async fn a_removed_device_is_cut_off_and_stays_out() {
     let phone = alice.second_device("Alice's lost phone");
     let mut at_alice = world.arrive(&alice).await;
     let mut at_bob = world.arrive(&bob).await;
-    at_alice
-        .ask(Request::AddDevice {
-            device: phone.device,
-            device_key: public(&phone.device_key),
-        })
-        .await;
+    at_alice.ask(Request::AddDevice { device: phone.device, device_key: public(&phone.device_key) }).await;
     let mut at_phone = world.line().await;
     at_phone.sign_in(&phone, 1).await;
-    at_phone
-        .ask(Request::PublishKeyPackages {
-            packages: vec![vec![1; 9]],
-            last_resort: Some(vec![2; 9]),
-        })
-        .await;
+    at_phone.ask(Request::PublishKeyPackages { packages: vec![vec![1; 9]], last_resort: Some(vec![2; 9]) }).await;
     let remove = Request::RemoveDevice { device: phone.device };
     assert_eq!(at_bob.refused(remove.clone()).await.code, ErrorCode::Forbidden);
     assert_eq!(at_alice.ask(remove.clone()).await, Reply::Done);
     assert_eq!(at_phone.end().await, 4403);
     assert_eq!(at_alice.ask(remove).await, Reply::Done, "again");
     assert_eq!(statuses(at_bob.ask(deposit(&phone, [1])).await), [DepositStatus::Gone]);
-    let claim = Request::ClaimKeyPackages {
-        devices: vec![phone.device],
-    };
+    let claim = Request::ClaimKeyPackages { devices: vec![phone.device] };
     assert_eq!(at_bob.ask(claim).await, Reply::KeyPackages(vec![Claimed::None]));
     let mut at_phone = world.line().await;
     let request = phone.authenticate(&at_phone.nonce.clone(), &at_phone.address.clone(), 1);
     assert_eq!(at_phone.refused(request).await.code, ErrorCode::Forbidden);
-    let again = Request::AddDevice {
-        device: phone.device,
-        device_key: public(&phone.device_key),
-    };
+    let again = Request::AddDevice { device: phone.device, device_key: public(&phone.device_key) };
     assert_eq!(at_alice.refused(again).await.code, ErrorCode::Conflict);
     // One's own: the answer comes before the end.
-    assert_eq!(
-        at_bob.ask(Request::RemoveDevice { device: bob.device }).await,
-        Reply::Done
-    );
+    assert_eq!(at_bob.ask(Request::RemoveDevice { device: bob.device }).await, Reply::Done);
     assert_eq!(at_bob.end().await, 4403);
 }
 
@@ -333,22 +215,14 @@ async fn eight_claimers_never_get_the_same_key_package() {
     let bob = Person::new("Bob");
     let mut at_bob = world.arrive(&bob).await;
     let packages: Vec<_> = (0..20_u8).map(|n| vec![n; 300]).collect();
-    let publish = Request::PublishKeyPackages {
-        packages,
-        last_resort: Some(vec![99; 300]),
-    };
+    let publish = Request::PublishKeyPackages { packages, last_resort: Some(vec![99; 300]) };
     assert_eq!(at_bob.ask(publish.clone()).await, Reply::KeyPackageCount { left: 20 });
     let claimers = NAMES.map(Person::new);
     let claim = async |claimer: &Person| {
         let mut line = world.arrive(claimer).await;
         let mut claimed = Vec::new();
         for _ in 0..5 {
-            match line
-                .ask(Request::ClaimKeyPackages {
-                    devices: vec![bob.device],
-                })
-                .await
-            {
+            match line.ask(Request::ClaimKeyPackages { devices: vec![bob.device] }).await {
                 Reply::KeyPackages(packages) => claimed.extend(packages),
                 other => panic!("{other:?}"),
             }

@@ -61,20 +61,14 @@ async fn a_shutdown_tells_everybody_and_loses_nothing_accepted() {
     let (items, _) = at_bob.catch_up().await;
     let got: Vec<_> = items.iter().map(|item| item.envelope.uid).collect();
     let accepted: Vec<_> = accepted.into_iter().map(uid).collect();
-    assert_eq!(
-        got, accepted,
-        "what is stored was answered, and what was answered is stored"
-    );
+    assert_eq!(got, accepted, "what is stored was answered, and what was answered is stored");
 }
 
 #[tokio::test]
 async fn two_relays_do_not_share_a_database() {
     let mut world = World::open().await;
     let again = Relay::start(world.config.clone(), Clock::system()).await;
-    assert!(
-        matches!(again, Err(StartError::Store(StoreError::InUse { .. }))),
-        "{again:?}"
-    );
+    assert!(matches!(again, Err(StartError::Store(StoreError::InUse { .. }))), "{again:?}");
     world.stop().await;
     world.start().await;
 }
@@ -91,43 +85,18 @@ async fn a_relay_that_cannot_start_says_which_field_is_to_blame() {
     let held = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let taken = held.local_addr().unwrap();
     check(&move |config| config.listen = taken, "listen: 127.0.0.1").await;
-    check(
-        &|config| config.listen = "0.0.0.0:0".parse().unwrap(),
-        "listen: not loopback",
-    )
-    .await;
-    check(
-        &|config| config.listen = "192.0.2.1:1".parse().unwrap(),
-        "listen: not loopback",
-    )
-    .await;
-    let missing = Tls {
-        certificate: "/nowhere/a.pem".into(),
-        key: "/nowhere/b.pem".into(),
-    };
-    check(
-        &move |config| config.tls = Some(missing.clone()),
-        "tls.certificate: /nowhere/a.pem",
-    )
-    .await;
-    check(
-        &|config| config.operator_listen = "192.0.2.1:1".parse().unwrap(),
-        "operator_listen",
-    )
-    .await;
+    check(&|config| config.listen = "0.0.0.0:0".parse().unwrap(), "listen: not loopback").await;
+    check(&|config| config.listen = "192.0.2.1:1".parse().unwrap(), "listen: not loopback").await;
+    let missing = Tls { certificate: "/nowhere/a.pem".into(), key: "/nowhere/b.pem".into() };
+    check(&move |config| config.tls = Some(missing.clone()), "tls.certificate: /nowhere/a.pem").await;
+    check(&|config| config.operator_listen = "192.0.2.1:1".parse().unwrap(), "operator_listen").await;
     check(&|config| config.limits.keep_days = 0, "limits.keep_days").await;
 }
 
 fn tls_files() -> (Tls, std::path::PathBuf) {
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/relay/tls");
     let certificate = dir.join("localhost.pem");
-    (
-        Tls {
-            certificate: certificate.clone(),
-            key: dir.join("localhost.key.pem"),
-        },
-        certificate,
-    )
+    (Tls { certificate: certificate.clone(), key: dir.join("localhost.key.pem") }, certificate)
 }
 
 /// Passes bytes on and keeps what the relay's end said.
@@ -173,9 +142,7 @@ async fn with_tls_the_network_sees_nothing_and_without_it_only_what_is_sealed() 
             line.sign_in(&bob, 8).await;
             let mut marked = envelope(&bob, 1);
             marked.sealed = MARKER.to_vec();
-            let request = Request::Deposit {
-                envelopes: vec![marked],
-            };
+            let request = Request::Deposit { envelopes: vec![marked] };
             assert_eq!(statuses(line.ask(request).await), [DepositStatus::Accepted]);
             assert_eq!(line.deliveries(1).await[0].envelope.sealed, MARKER);
         };
@@ -189,12 +156,7 @@ async fn with_tls_the_network_sees_nothing_and_without_it_only_what_is_sealed() 
                 .with_root_certificates(roots)
                 .with_no_client_auth();
             let name = ServerName::try_from("localhost").unwrap();
-            Box::new(
-                TlsConnector::from(Arc::new(config))
-                    .connect(name, stream)
-                    .await
-                    .unwrap(),
-            )
+            Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap())
         } else {
             Box::new(stream)
         };
@@ -206,11 +168,7 @@ async fn with_tls_the_network_sees_nothing_and_without_it_only_what_is_sealed() 
         assert!(!contains(&world.bytes_on_disk(), alice.device.as_bytes()));
         // Plain HTTP on the TLS port, and TLS on the plain one, get nothing.
         let mut raw = TcpStream::connect(world.address()).await.unwrap();
-        let other: &[u8] = if encrypted {
-            b"GET /v1/ws HTTP/1.1\r\n\r\n"
-        } else {
-            &[22, 3, 1, 0, 5, 1, 0, 0, 1, 3]
-        };
+        let other: &[u8] = if encrypted { b"GET /v1/ws HTTP/1.1\r\n\r\n" } else { &[22, 3, 1, 0, 5, 1, 0, 0, 1, 3] };
         raw.write_all(other).await.unwrap();
         raw.shutdown().await.unwrap();
         let mut answer = Vec::new();

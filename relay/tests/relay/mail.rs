@@ -56,14 +56,9 @@ async fn a_connected_device_gets_each_envelope_at_once_and_without_gaps() {
     let (items, _) = tokio::join!(at_bob.deliveries(90), all);
     assert_eq!(seqs(&items), (1..=90).collect::<Vec<_>>());
     for first in [100, 200, 300] {
-        let uids = items
-            .iter()
-            .map(|item| item.envelope.uid)
-            .filter(|found| (uid(first)..uid(first + 30)).contains(found));
-        assert_eq!(
-            uids.collect::<Vec<_>>(),
-            (first..first + 30).map(uid).collect::<Vec<_>>()
-        );
+        let uids =
+            items.iter().map(|item| item.envelope.uid).filter(|found| (uid(first)..uid(first + 30)).contains(found));
+        assert_eq!(uids.collect::<Vec<_>>(), (first..first + 30).map(uid).collect::<Vec<_>>());
     }
 }
 
@@ -76,10 +71,7 @@ async fn a_lost_answer_is_repeated_and_delivers_nothing_twice() {
     let first = at_alice.ask(deposit(&bob, [1])).await;
     world.later(MINUTE_MS);
     // The answer was lost: the same again, on the same connection and on another one.
-    let again = Reply::Deposited(vec![DepositOutcome {
-        status: Duplicate,
-        accepted_at_ms: NOW_MS.cast_unsigned(),
-    }]);
+    let again = Reply::Deposited(vec![DepositOutcome { status: Duplicate, accepted_at_ms: NOW_MS.cast_unsigned() }]);
     assert_eq!(statuses(first), [Accepted]);
     assert_eq!(at_alice.ask(deposit(&bob, [1])).await, again);
     drop(at_alice);
@@ -89,13 +81,8 @@ async fn a_lost_answer_is_repeated_and_delivers_nothing_twice() {
     at_bob.ack(1).await;
     // And after Bob acknowledged it.
     assert_eq!(at_alice.ask(deposit(&bob, [1, 2])).await, {
-        let Reply::Deposited(mut outcomes) = again else {
-            unreachable!()
-        };
-        outcomes.push(DepositOutcome {
-            status: Accepted,
-            accepted_at_ms: world.now_ms(),
-        });
+        let Reply::Deposited(mut outcomes) = again else { unreachable!() };
+        outcomes.push(DepositOutcome { status: Accepted, accepted_at_ms: world.now_ms() });
         Reply::Deposited(outcomes)
     });
     let items = at_bob.deliveries(1).await;
@@ -116,11 +103,7 @@ async fn a_lost_acknowledgement_brings_the_envelopes_once_more() {
     // Bob has them already and says so before they come.
     at_bob.ack(5).await;
     let (items, seq) = at_bob.catch_up().await;
-    assert!(
-        seqs(&items).iter().all(|seq| (3..=5).contains(seq)),
-        "{:?}",
-        seqs(&items)
-    );
+    assert!(seqs(&items).iter().all(|seq| (3..=5).contains(seq)), "{:?}", seqs(&items));
     assert_eq!(seq, 5);
     world.arrive(&alice).await.ask(deposit(&bob, [6])).await;
     assert_eq!(seqs(&at_bob.deliveries(1).await), [6]);
@@ -182,10 +165,7 @@ async fn large_envelopes_stay_within_the_bytes_in_flight() {
     for n in 1..=4 {
         let mut large = envelope(&bob, n);
         large.sealed = vec![n as u8; 60_000];
-        assert_eq!(
-            statuses(at_alice.ask(Request::Deposit { envelopes: vec![large] }).await),
-            [Accepted]
-        );
+        assert_eq!(statuses(at_alice.ask(Request::Deposit { envelopes: vec![large] }).await), [Accepted]);
     }
     let mut at_bob = world.arrive(&bob).await;
     assert_eq!(seqs(&at_bob.deliveries(2).await), [1, 2]);
@@ -220,10 +200,7 @@ async fn a_socket_cut_in_the_middle_of_a_frame_stores_nothing_and_hurts_nobody()
     assert_eq!(seqs(&at_bob.deliveries(1).await), [1]);
     world.until_metric("closed_total{reason=\"ended\"}", 1).await;
     let mut at_alice = world.arrive(&alice).await;
-    assert_eq!(
-        statuses(at_alice.ask(deposit(&bob, [1, 2])).await),
-        [Duplicate, Accepted]
-    );
+    assert_eq!(statuses(at_alice.ask(deposit(&bob, [1, 2])).await), [Duplicate, Accepted]);
     assert_eq!(seqs(&at_bob.deliveries(1).await), [2]);
 }
 
@@ -235,11 +212,7 @@ async fn expired_envelopes_are_gone() {
     let mut at_alice = world.arrive(&alice).await;
     let mut short = envelope(&bob, 1);
     short.ttl_s = 60;
-    at_alice
-        .ask(Request::Deposit {
-            envelopes: vec![short, envelope(&bob, 2)],
-        })
-        .await;
+    at_alice.ask(Request::Deposit { envelopes: vec![short, envelope(&bob, 2)] }).await;
     world.later(MINUTE_MS);
     let (mut at_bob, welcome) = world.arrive_with(&bob, 256).await;
     assert_eq!((welcome.acked_seq, welcome.head_seq), (1, 2));
@@ -277,10 +250,7 @@ async fn a_full_mailbox_takes_no_more_until_it_is_read() {
     let [alice, bob] = ["Alice", "Bob"].map(Person::new);
     drop(world.arrive(&bob).await);
     let mut at_alice = world.arrive(&alice).await;
-    assert_eq!(
-        statuses(at_alice.ask(deposit(&bob, 1..=5)).await),
-        [Accepted, Accepted, Accepted, Full, Full]
-    );
+    assert_eq!(statuses(at_alice.ask(deposit(&bob, 1..=5)).await), [Accepted, Accepted, Accepted, Full, Full]);
     let mut at_bob = world.arrive(&bob).await;
     at_bob.deliveries(3).await;
     at_bob.ack(3).await;
@@ -293,10 +263,7 @@ async fn a_device_that_does_not_exist_is_gone() {
     let world = World::open().await;
     let alice = Person::new("Alice");
     let mut at_alice = world.arrive(&alice).await;
-    assert_eq!(
-        statuses(at_alice.ask(deposit(&Person::new("Nobody"), [1])).await),
-        [Gone]
-    );
+    assert_eq!(statuses(at_alice.ask(deposit(&Person::new("Nobody"), [1])).await), [Gone]);
 }
 
 #[tokio::test]
@@ -307,13 +274,7 @@ async fn what_is_sealed_is_stored_as_it_is_and_forgotten_when_it_was_acknowledge
     let mut at_bob = world.arrive(&bob).await;
     let mut marked = envelope(&bob, 1);
     marked.sealed = MARKER.to_vec();
-    world
-        .arrive(&alice)
-        .await
-        .ask(Request::Deposit {
-            envelopes: vec![marked],
-        })
-        .await;
+    world.arrive(&alice).await.ask(Request::Deposit { envelopes: vec![marked] }).await;
     assert!(contains(&world.bytes_on_disk(), MARKER));
     assert_eq!(at_bob.deliveries(1).await[0].envelope.sealed, MARKER);
     at_bob.ack(1).await;
@@ -344,10 +305,7 @@ async fn many_people_write_to_each_other_at_once() {
         while got.len() < people.len() * EACH as usize {
             if let Reply::Delivery(items) = line.next().await {
                 got.extend(items);
-                line.tell(Request::Ack {
-                    upto_seq: got.len() as u64,
-                })
-                .await;
+                line.tell(Request::Ack { upto_seq: got.len() as u64 }).await;
             }
         }
         assert_eq!(seqs(&got), (1..=got.len() as u64).collect::<Vec<_>>());

@@ -18,21 +18,11 @@ fn hash(token: &CommitToken) -> [u8; 32] {
 }
 
 fn commit_envelope(to: &Person, n: u64, epoch: u64) -> Envelope {
-    Envelope {
-        conversation: THREAD,
-        kind: EnvelopeKind::Commit,
-        epoch,
-        ..envelope(to, n)
-    }
+    Envelope { conversation: THREAD, kind: EnvelopeKind::Commit, epoch, ..envelope(to, n) }
 }
 
 fn open(generation: u32, envelopes: Vec<Envelope>) -> Request {
-    Request::OpenGeneration {
-        conversation: THREAD,
-        generation,
-        token_hash: hash(&token(1)),
-        envelopes,
-    }
+    Request::OpenGeneration { conversation: THREAD, generation, token_hash: hash(&token(1)), envelopes }
 }
 
 fn submit(epoch: u64, n: u64, to: &Person) -> Request {
@@ -61,55 +51,27 @@ async fn of_two_commits_one_wins_and_the_other_learns_where_things_stand() {
     let mut at_alice = world.arrive(&alice).await;
     let mut at_bob = world.arrive(&bob).await;
     let mut at_carol = world.arrive(&carol).await;
-    let welcome = Envelope {
-        kind: EnvelopeKind::Welcome,
-        ..commit_envelope(&carol, 1, 1)
-    };
-    assert_eq!(
-        ordered(&mut at_alice, open(0, vec![welcome])).await.status,
-        OrderStatus::Accepted
-    );
+    let welcome = Envelope { kind: EnvelopeKind::Welcome, ..commit_envelope(&carol, 1, 1) };
+    assert_eq!(ordered(&mut at_alice, open(0, vec![welcome])).await.status, OrderStatus::Accepted);
     at_carol.deliveries(1).await;
 
-    let (one, two) = tokio::join!(
-        ordered(&mut at_alice, submit(1, 10, &carol)),
-        ordered(&mut at_bob, submit(1, 20, &carol))
-    );
-    let (winner, loser) = if one.status == OrderStatus::Accepted {
-        (one, two)
-    } else {
-        (two, one)
-    };
-    assert_eq!(
-        (winner.status, winner.generation, winner.epoch),
-        (OrderStatus::Accepted, 0, 2)
-    );
-    assert_eq!(
-        (loser.status, loser.generation, loser.epoch),
-        (OrderStatus::Stale, 0, 2)
-    );
+    let (one, two) =
+        tokio::join!(ordered(&mut at_alice, submit(1, 10, &carol)), ordered(&mut at_bob, submit(1, 20, &carol)));
+    let (winner, loser) = if one.status == OrderStatus::Accepted { (one, two) } else { (two, one) };
+    assert_eq!((winner.status, winner.generation, winner.epoch), (OrderStatus::Accepted, 0, 2));
+    assert_eq!((loser.status, loser.generation, loser.epoch), (OrderStatus::Stale, 0, 2));
     assert_eq!(winner.outcomes[0].status, DepositStatus::Accepted);
     assert_eq!(loser.outcomes, []);
     let items = at_carol.deliveries(1).await;
     assert_eq!(items[0].envelope.kind, EnvelopeKind::Commit);
 
     // The winner's answer may be lost: the same again is a duplicate, and Carol gets nothing twice.
-    let (line, n) = if items[0].envelope.uid == uid(10) {
-        (&mut at_alice, 10)
-    } else {
-        (&mut at_bob, 20)
-    };
+    let (line, n) = if items[0].envelope.uid == uid(10) { (&mut at_alice, 10) } else { (&mut at_bob, 20) };
     let again = ordered(line, submit(1, n, &carol)).await;
-    assert_eq!(
-        (again.status, again.accepted_at_ms),
-        (OrderStatus::Duplicate, winner.accepted_at_ms)
-    );
+    assert_eq!((again.status, again.accepted_at_ms), (OrderStatus::Duplicate, winner.accepted_at_ms));
     assert_eq!(again.outcomes[0].status, DepositStatus::Duplicate);
     // The loser does it again in the new epoch.
-    assert_eq!(
-        ordered(&mut at_bob, submit(2, 30, &carol)).await.status,
-        OrderStatus::Accepted
-    );
+    assert_eq!(ordered(&mut at_bob, submit(2, 30, &carol)).await.status, OrderStatus::Accepted);
     let items = at_carol.deliveries(1).await;
     assert_eq!((items[0].seq, items[0].envelope.uid), (3, uid(30)));
 }
@@ -122,24 +84,17 @@ async fn without_the_token_of_the_epoch_nothing_moves() {
     let mut at_mallory = world.arrive(&mallory).await;
     ordered(&mut at_alice, open(0, vec![])).await;
     let mut forged = submit(1, 66, &alice);
-    let Request::SubmitCommit { token: shown, .. } = &mut forged else {
-        unreachable!()
-    };
+    let Request::SubmitCommit { token: shown, .. } = &mut forged else { unreachable!() };
     *shown = CommitToken([66; 32]);
     let refused = ordered(&mut at_mallory, forged).await;
     assert_eq!((refused.status, refused.epoch), (OrderStatus::Forbidden, 1));
     // The hash itself is no token.
     let mut forged = submit(1, 66, &alice);
-    let Request::SubmitCommit { token: shown, .. } = &mut forged else {
-        unreachable!()
-    };
+    let Request::SubmitCommit { token: shown, .. } = &mut forged else { unreachable!() };
     *shown = CommitToken(hash(&token(1)));
     assert_eq!(ordered(&mut at_mallory, forged).await.status, OrderStatus::Forbidden);
     assert_eq!(world.metric("mailbox_messages").await, 0);
-    assert_eq!(
-        ordered(&mut at_alice, submit(1, 1, &mallory)).await.status,
-        OrderStatus::Accepted
-    );
+    assert_eq!(ordered(&mut at_alice, submit(1, 1, &mallory)).await.status, OrderStatus::Accepted);
 }
 
 #[tokio::test]
@@ -153,23 +108,13 @@ async fn what_recipients_can_no_longer_open_is_stale() {
         ordered(&mut at_alice, submit(epoch, epoch, &bob)).await;
     }
     let send = |epoch, n| Request::Deposit {
-        envelopes: vec![Envelope {
-            kind: EnvelopeKind::Message,
-            ..commit_envelope(&bob, n, epoch)
-        }],
+        envelopes: vec![Envelope { kind: EnvelopeKind::Message, ..commit_envelope(&bob, n, epoch) }],
     };
     // It stands at epoch 4; two epochs behind can still be opened.
     assert_eq!(statuses(at_alice.ask(send(1, 100)).await), [DepositStatus::StaleEpoch]);
     assert_eq!(statuses(at_alice.ask(send(2, 101)).await), [DepositStatus::Accepted]);
-    assert_eq!(
-        statuses(at_alice.ask(send(4, 100)).await),
-        [DepositStatus::Accepted],
-        "the same uid, sealed again"
-    );
-    assert_eq!(
-        ordered(&mut at_alice, open(1, vec![])).await.status,
-        OrderStatus::Accepted
-    );
+    assert_eq!(statuses(at_alice.ask(send(4, 100)).await), [DepositStatus::Accepted], "the same uid, sealed again");
+    assert_eq!(ordered(&mut at_alice, open(1, vec![])).await.status, OrderStatus::Accepted);
     assert_eq!(statuses(at_alice.ask(send(4, 102)).await), [DepositStatus::StaleEpoch]);
 }
 
@@ -181,9 +126,5 @@ async fn what_rides_along_must_belong_to_the_change() {
     let refusal = at_alice.refused(open(0, vec![envelope(&alice, 1)])).await;
     assert_eq!(refusal.code, ErrorCode::BadFrame);
     assert!(refusal.detail.starts_with("envelopes"), "{}", refusal.detail);
-    assert_eq!(
-        ordered(&mut at_alice, open(1, vec![])).await.epoch,
-        0,
-        "nothing was opened"
-    );
+    assert_eq!(ordered(&mut at_alice, open(1, vec![])).await.epoch, 0, "nothing was opened");
 }

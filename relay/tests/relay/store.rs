@@ -29,10 +29,7 @@ async fn a_database_of_a_newer_relay_is_left_alone() {
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
     let refused = SqliteStore::open(dir.path(), RETENTION, 0);
-    assert!(
-        matches!(refused, Err(StoreError::TooNew { found: 99, known: 1 })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::TooNew { found: 99, known: 1 })), "{refused:?}");
 }
 
 #[tokio::test]

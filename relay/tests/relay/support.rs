@@ -51,17 +51,8 @@ impl World {
         let mut config = Config::local(dir.path());
         change(&mut config);
         let clock = Arc::new(AtomicI64::new(NOW_MS));
-        let relay = Some(
-            Relay::start(config.clone(), Clock::shared(Arc::clone(&clock)))
-                .await
-                .unwrap(),
-        );
-        Self {
-            dir,
-            clock,
-            config,
-            relay,
-        }
+        let relay = Some(Relay::start(config.clone(), Clock::shared(Arc::clone(&clock))).await.unwrap());
+        Self { dir, clock, config, relay }
     }
 
     pub(crate) fn relay(&self) -> &Running {
@@ -113,9 +104,7 @@ impl World {
     /// One number of the metrics, by its name and label as printed.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
         let (_, text) = self.operator("/metrics").await;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("comptoir_relay_{name} ")));
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("comptoir_relay_{name} ")));
         line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
     }
 
@@ -132,9 +121,7 @@ impl World {
     /// All bytes of all files of the relay.
     pub(crate) fn bytes_on_disk(&self) -> Vec<u8> {
         let files = std::fs::read_dir(self.dir.path()).unwrap();
-        files
-            .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
-            .collect()
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
     }
 }
 
@@ -173,11 +160,7 @@ impl Person {
     /// A second device of the same account.
     pub(crate) fn second_device(&self, name: &'static str) -> Self {
         let other = Self::new(name);
-        Self {
-            device: other.device,
-            device_key: other.device_key,
-            ..Self::new(self.name)
-        }
+        Self { device: other.device, device_key: other.device_key, ..Self::new(self.name) }
     }
 
     pub(crate) fn genesis(&self) -> Vec<u8> {
@@ -192,14 +175,8 @@ impl Person {
         NewAccount {
             genesis: self.genesis(),
             log_key: public(&self.log_key),
-            recovery_hash: digest(&SHA256, &public(&self.recovery_key))
-                .as_ref()
-                .try_into()
-                .unwrap(),
-            entries: vec![signed_entry(
-                &self.log_key,
-                format!("{}'s first device", self.name).as_bytes(),
-            )],
+            recovery_hash: digest(&SHA256, &public(&self.recovery_key)).as_ref().try_into().unwrap(),
+            entries: vec![signed_entry(&self.log_key, format!("{}'s first device", self.name).as_bytes())],
             device: self.device,
             device_key: public(&self.device_key),
         }
@@ -223,11 +200,7 @@ pub(crate) fn public(key: &Ed25519KeyPair) -> [u8; 32] {
 pub(crate) fn signed_entry(by: &Ed25519KeyPair, entry: &[u8]) -> SignedEntry {
     SignedEntry {
         entry: entry.to_vec(),
-        signature: by
-            .sign(&signature_input(LOG_CONTEXT, entry))
-            .as_ref()
-            .try_into()
-            .unwrap(),
+        signature: by.sign(&signature_input(LOG_CONTEXT, entry)).as_ref().try_into().unwrap(),
         signer: public(by),
         next_key: None,
     }
@@ -255,9 +228,7 @@ pub(crate) fn envelope(to: &Person, n: u64) -> Envelope {
 }
 
 pub(crate) fn deposit(to: &Person, numbers: impl IntoIterator<Item = u64>) -> Request {
-    Request::Deposit {
-        envelopes: numbers.into_iter().map(|n| envelope(to, n)).collect(),
-    }
+    Request::Deposit { envelopes: numbers.into_iter().map(|n| envelope(to, n)).collect() }
 }
 
 /// The client's end of a connection.
@@ -275,9 +246,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 pub(crate) fn upgrade_request(address: &str, subprotocol: Option<&str>) -> tungstenite::handshake::client::Request {
     let mut request = format!("ws://{address}{}", limits::PATH).into_client_request().unwrap();
     if let Some(subprotocol) = subprotocol {
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", subprotocol.parse().unwrap());
+        request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
     }
     request
 }
@@ -293,13 +262,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     pub(crate) async fn over(stream: IO, address: &str) -> Self {
         let request = upgrade_request(address, Some(limits::SUBPROTOCOL));
         let (ws, _) = soon(tokio_tungstenite::client_async(request, stream)).await.unwrap();
-        let mut line = Self {
-            ws,
-            nonce: [0; 32],
-            address: address.to_owned(),
-            notices: Vec::new(),
-            unasked: VecDeque::new(),
-        };
+        let mut line =
+            Self { ws, nonce: [0; 32], address: address.to_owned(), notices: Vec::new(), unasked: VecDeque::new() };
         match line.read().await.unwrap() {
             (0, Reply::Challenge { nonce, .. }) => line.nonce = nonce,
             other => panic!("{other:?} instead of a challenge"),
@@ -309,9 +273,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
 
     pub(crate) async fn tell(&mut self, request: Request) -> u64 {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        soon(self.ws.send(Message::Binary(request.encode(id).into())))
-            .await
-            .unwrap();
+        soon(self.ws.send(Message::Binary(request.encode(id).into()))).await.unwrap();
         id
     }
 
@@ -338,11 +300,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     /// The answer, or the code of the end when that comes first.
     pub(crate) async fn answer_or_end(&mut self, id: u64) -> Result<Reply, u16> {
         loop {
-            match self
-                .read()
-                .await
-                .map_err(|close| close.map_or(0, |close| close.code.into()))?
-            {
+            match self.read().await.map_err(|close| close.map_or(0, |close| close.code.into()))? {
                 (found, reply) if found == id => return Ok(reply),
                 (0, reply) => self.unasked.push_back(reply),
                 other => panic!("{other:?}"),
@@ -392,10 +350,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     }
 
     pub(crate) async fn create(&mut self, person: &Person) {
-        assert_eq!(
-            self.ask(Request::CreateAccount(person.new_account())).await,
-            Reply::Done
-        );
+        assert_eq!(self.ask(Request::CreateAccount(person.new_account())).await, Reply::Done);
     }
 
     pub(crate) async fn sign_in(&mut self, person: &Person, window: u32) -> Welcome {
@@ -436,10 +391,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Line<IO> {
     pub(crate) async fn ack(&mut self, upto_seq: u64) {
         self.tell(Request::Ack { upto_seq }).await;
         let account = AccountId([0; 20]);
-        assert_eq!(
-            self.refused(Request::ReadLog { account, from: 0 }).await.code,
-            ErrorCode::NotFound
-        );
+        assert_eq!(self.refused(Request::ReadLog { account, from: 0 }).await.code, ErrorCode::NotFound);
     }
 }
 

@@ -44,18 +44,8 @@ pub(crate) async fn open(webhooks: bool, state_file: Option<PathBuf>) -> Counter
     let webhooks = if webhooks { Some(Webhooks::listen().await) } else { None };
     let now_ms = Arc::new(AtomicI64::new(NOW_MS));
     let sandbox = start(&now_ms, webhooks.as_ref(), state_file.clone()).await;
-    let client = Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .unwrap();
-    Counter {
-        sandbox,
-        client,
-        now_ms,
-        webhooks,
-        state_file,
-    }
+    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    Counter { sandbox, client, now_ms, webhooks, state_file }
 }
 
 async fn start(now_ms: &Arc<AtomicI64>, webhooks: Option<&Webhooks>, state_file: Option<PathBuf>) -> Sandbox {
@@ -103,12 +93,7 @@ impl Counter {
     }
 
     pub(crate) async fn create(&self, key: &str, body: &Value) -> Response {
-        self.post("/v1/payments")
-            .header("idempotency-key", key)
-            .json(body)
-            .send()
-            .await
-            .unwrap()
+        self.post("/v1/payments").header("idempotency-key", key).json(body).send().await.unwrap()
     }
 
     /// A payment of 12.50 euros under a reference of its own.
@@ -119,36 +104,22 @@ impl Counter {
     }
 
     pub(crate) async fn refund(&self, key: &str, body: &Value) -> Response {
-        self.post("/v1/refunds")
-            .header("idempotency-key", key)
-            .json(body)
-            .send()
-            .await
-            .unwrap()
+        self.post("/v1/refunds").header("idempotency-key", key).json(body).send().await.unwrap()
     }
 
     pub(crate) async fn cancel(&self, payment: &Value) -> Response {
-        self.post(&format!("/v1/payments/{}/cancel", text(&payment["id"])))
-            .send()
-            .await
-            .unwrap()
+        self.post(&format!("/v1/payments/{}/cancel", text(&payment["id"]))).send().await.unwrap()
     }
 
     /// Uses a card as the terminal shell does.
     pub(crate) async fn pay(&self, payment: &Value, card: &str) -> Response {
-        let request = self
-            .client
-            .post(self.pay_url(payment))
-            .header("accept", "application/json");
+        let request = self.client.post(self.pay_url(payment)).header("accept", "application/json");
         request.json(&json!({ "card": card })).send().await.unwrap()
     }
 
     /// Uses a card as a browser does.
     pub(crate) async fn pay_by_form(&self, payment: &Value, card: &str) -> Response {
-        form(self.client.post(self.pay_url(payment)), "card", card)
-            .send()
-            .await
-            .unwrap()
+        form(self.client.post(self.pay_url(payment)), "card", card).send().await.unwrap()
     }
 
     pub(crate) async fn answer_challenge(&self, payment: &Value, outcome: &str) -> Response {
@@ -203,9 +174,7 @@ pub(crate) fn order(reference: &str) -> Value {
 /// What a browser sends for a form with one field.
 pub(crate) fn form(request: RequestBuilder, field: &str, value: &str) -> RequestBuilder {
     let body = format!("{field}={}", value.replace(' ', "+"));
-    request
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
+    request.header("content-type", "application/x-www-form-urlencoded").body(body)
 }
 
 pub(crate) fn text(value: &Value) -> &str {
@@ -253,13 +222,7 @@ impl Webhooks {
         let url = format!("http://{}/webhook", listener.local_addr().unwrap());
         let routes = Router::new().route("/webhook", post(take));
         let server = tokio::spawn(async { axum::serve(listener, routes).await.unwrap() });
-        Self {
-            url,
-            came,
-            answers,
-            seen: BTreeSet::new(),
-            _server: server,
-        }
+        Self { url, came, answers, seen: BTreeSet::new(), _server: server }
     }
 
     pub(crate) fn answer_next_with(&self, statuses: &[StatusCode]) {

@@ -44,13 +44,7 @@ pub(crate) struct TxProvider<'t> {
 impl<'t> TxProvider<'t> {
     #[must_use]
     pub(crate) fn new(tx: &'t Transaction<'_>, crypto: &'t RustCrypto) -> Self {
-        Self {
-            crypto,
-            store: TxStore {
-                tx,
-                written: RefCell::default(),
-            },
-        }
+        Self { crypto, store: TxStore { tx, written: RefCell::default() } }
     }
 
     /// Writes what changed. To be called once, right before the commit.
@@ -107,19 +101,14 @@ impl TxStore<'_> {
             return Ok(written.clone());
         }
         let mut select = self.tx.prepare_cached("SELECT v FROM mls WHERE k = ?1")?;
-        Ok(select
-            .query_row([key], |row| row.get::<_, Vec<u8>>(0))
-            .optional()?
-            .map(Zeroizing::new))
+        Ok(select.query_row([key], |row| row.get::<_, Vec<u8>>(0)).optional()?.map(Zeroizing::new))
     }
 
     fn get<T: DeserializeOwned>(&self, label: &str, name: &impl Serialize) -> Result<Option<T>, MlsStoreError> {
         let Some(bytes) = self.bytes(&key(label, name)?)? else {
             return Ok(None);
         };
-        ciborium::from_reader(bytes.as_slice())
-            .map(Some)
-            .map_err(|error| MlsStoreError::Decode(error.to_string()))
+        ciborium::from_reader(bytes.as_slice()).map(Some).map_err(|error| MlsStoreError::Decode(error.to_string()))
     }
 
     fn put(&self, label: &str, name: &impl Serialize, value: &impl Serialize) -> Result<(), MlsStoreError> {

@@ -14,11 +14,13 @@ use openmls_rust_crypto::RustCrypto;
 
 pub use mls::MlsStoreError;
 pub(crate) use mls::TxProvider;
-pub(crate) use rows::{AccountRow, ConversationRow, NewMessage, OutboxRow, kind_named, log_from_blob, read_account, read_me};
+pub(crate) use rows::{
+    AccountRow, ConversationRow, NewMessage, OutboxRow, kind_named, log_from_blob, read_account, read_me,
+};
 pub(crate) use search::{index_pending, search};
-pub(crate) use tx::{read_kv, Notice, Question, to_wire_conversation, to_wire_device, to_wire_uid};
 pub(crate) use tx::Effect;
 pub use tx::Tx;
+pub(crate) use tx::{Notice, Question, read_kv, to_wire_conversation, to_wire_device, to_wire_uid};
 
 use crate::ClientError;
 use crate::error::TurnError;

@@ -158,10 +158,8 @@ pub(crate) fn read_me(db: &Connection) -> Result<Option<Myself>, TurnError> {
 
 /// The verified log of an account, on any connection.
 pub(crate) fn read_account(db: &Connection, id: AccountId) -> Result<Option<Account>, TurnError> {
-    let log: Option<Option<Vec<u8>>> = db
-        .prepare_cached("SELECT log FROM account WHERE id = ?1")?
-        .query_row([id.0], |row| row.get(0))
-        .optional()?;
+    let log: Option<Option<Vec<u8>>> =
+        db.prepare_cached("SELECT log FROM account WHERE id = ?1")?.query_row([id.0], |row| row.get(0)).optional()?;
     match log.flatten() {
         Some(blob) => Ok(Some(Account::read(&log_from_blob(&blob)?)?)),
         None => Ok(None),
@@ -268,12 +266,7 @@ impl Tx<'_> {
     }
 
     /// Sets `verified` or `blocked` of an account.
-    pub(crate) fn set_account_flag(
-        &mut self,
-        id: AccountId,
-        flag: &'static str,
-        value: bool,
-    ) -> Result<(), TurnError> {
+    pub(crate) fn set_account_flag(&mut self, id: AccountId, flag: &'static str, value: bool) -> Result<(), TurnError> {
         let sql = match flag {
             "verified" => "UPDATE account SET verified = ?2 WHERE id = ?1",
             _ => "UPDATE account SET blocked = ?2 WHERE id = ?1",
@@ -415,8 +408,9 @@ impl Tx<'_> {
 
     /// Devices that a row has not reached, and whether each is being invited.
     pub(crate) fn recipients(&self, outbox: i64) -> Result<Vec<(DeviceId, bool)>, TurnError> {
-        let mut select =
-            self.sql.prepare_cached("SELECT device, invited FROM outbox_recipient WHERE outbox = ?1 ORDER BY device")?;
+        let mut select = self
+            .sql
+            .prepare_cached("SELECT device, invited FROM outbox_recipient WHERE outbox = ?1 ORDER BY device")?;
         let rows = select.query_map([outbox], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -1,8 +1,8 @@
 //! Turns about this device's own account: creating it, being known to the relay, linking a sibling device.
 
 use comptoir_content::{
-    AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey, Statement,
-    TillCertificate,
+    AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey,
+    Statement, TillCertificate,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::session::make_key_package;
@@ -170,9 +170,8 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
 /// Makes key packages for the relay to hand out while this device is away.
 pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> {
     let me = tx.me()?;
-    let packages = (0..KEY_PACKAGES_WANTED)
-        .map(|_| make_key_package(&tx.mls, &me, false))
-        .collect::<Result<Vec<_>, _>>()?;
+    let packages =
+        (0..KEY_PACKAGES_WANTED).map(|_| make_key_package(&tx.mls, &me, false)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = match tx.kv("last_resort")? {
         Some(_) => None,
         None => Some(make_key_package(&tx.mls, &me, true)?),

@@ -69,9 +69,8 @@ impl Stored {
             Some(file) => Some(ReceiptFile::from_file(file)?.receipt.verify()?),
             None => None,
         };
-        let not_paid = self
-            .not_paid_reason
-            .map(|reason| NotPaid { reason, words: self.not_paid_words.unwrap_or_default() });
+        let not_paid =
+            self.not_paid_reason.map(|reason| NotPaid { reason, words: self.not_paid_words.unwrap_or_default() });
         let checkout = Checkout {
             invoice: signed.verify()?,
             state: State::named(&self.state).ok_or(TurnError::Corrupt { what: "checkout" })?,
@@ -294,8 +293,7 @@ pub(crate) fn receipt_arrived(tx: &mut Tx<'_>, file: &ReceiptFile) -> Result<(),
     let Some(order) = loaded.checkout.order.clone() else {
         return Ok(());
     };
-    let settled =
-        receipt::settles(&verdict, &loaded.checkout.invoice, order.order, order.payer_key, order.tip_minor);
+    let settled = receipt::settles(&verdict, &loaded.checkout.invoice, order.order, order.payer_key, order.tip_minor);
     let settled = match settled {
         Ok(settled) => settled,
         Err(refused) => return ignore_refusal(Err(refused.into())),

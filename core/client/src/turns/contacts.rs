@@ -37,8 +37,9 @@ pub(crate) fn ask_for_log(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnErro
 
 pub(crate) fn ask_for_logs(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     let wanted: Vec<[u8; 20]> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT id FROM account WHERE refused IS NULL AND (log IS NULL OR wanted_hash IS NOT NULL)")?;
+        let mut select = tx.sql.prepare_cached(
+            "SELECT id FROM account WHERE refused IS NULL AND (log IS NULL OR wanted_hash IS NOT NULL)",
+        )?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in wanted {

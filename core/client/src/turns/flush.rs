@@ -100,11 +100,7 @@ fn envelope(
     }
 }
 
-fn change(
-    tx: &Tx<'_>,
-    conversation: &ConversationRow,
-    row: &OutboxRow,
-) -> Result<(Sent, wire::Request), TurnError> {
+fn change(tx: &Tx<'_>, conversation: &ConversationRow, row: &OutboxRow) -> Result<(Sent, wire::Request), TurnError> {
     let corrupt = || TurnError::Corrupt { what: "change of a group" };
     let sealed = row.sealed.as_deref().ok_or_else(corrupt)?;
     let recipients = tx.recipients(row.id)?;

@@ -233,9 +233,7 @@ pub(crate) fn unseal_all(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnE
         .prepare_cached("DELETE FROM outbox WHERE conversation = ?1 AND kind IN ('open', 'commit', 'deliver')")?
         .execute([conversation])?;
     tx.sql
-        .prepare_cached(
-            "DELETE FROM outbox_recipient WHERE outbox IN (SELECT id FROM outbox WHERE conversation = ?1)",
-        )?
+        .prepare_cached("DELETE FROM outbox_recipient WHERE outbox IN (SELECT id FROM outbox WHERE conversation = ?1)")?
         .execute([conversation])?;
     tx.sql.prepare_cached("UPDATE outbox SET sealed = NULL WHERE conversation = ?1")?.execute([conversation])?;
     Ok(())

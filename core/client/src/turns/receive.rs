@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use comptoir_content::{AccountId, AccountKind, Basis, Body, Content, ConversationId, Marks, Profile, Signed, Timestamp, Uid};
+use comptoir_content::{
+    AccountId, AccountKind, Basis, Body, Content, ConversationId, Marks, Profile, Signed, Timestamp, Uid,
+};
 use comptoir_engine::account::Account;
 use comptoir_engine::consent::{self, Facts, Weight};
 use comptoir_engine::conversation;
@@ -144,9 +146,9 @@ fn open(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnE
 fn join(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
     if let Some(group) = tx.group(arrived.conversation, arrived.generation)? {
         // Invited twice, or invited where we are.
-        let opened_by_us = tx.conversation(arrived.conversation)?.is_some_and(|known| {
-            known.state == conversation::Conversation::Opening { generation: arrived.generation }
-        });
+        let opened_by_us = tx
+            .conversation(arrived.conversation)?
+            .is_some_and(|known| known.state == conversation::Conversation::Opening { generation: arrived.generation });
         if !opened_by_us {
             tx.keep_group(group);
             return Ok(());
@@ -188,7 +190,8 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnE
 /// The verified logs of everybody who could be in a tree with us: few, since a conversation is of two accounts.
 fn accounts(tx: &Tx<'_>) -> Result<HashMap<AccountId, Account>, TurnError> {
     let ids: Vec<[u8; 20]> = {
-        let mut select = tx.sql.prepare_cached("SELECT id FROM account WHERE log IS NOT NULL ORDER BY seen_at DESC LIMIT 1000")?;
+        let mut select =
+            tx.sql.prepare_cached("SELECT id FROM account WHERE log IS NOT NULL ORDER BY seen_at DESC LIMIT 1000")?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     let mut logs = HashMap::new();
@@ -310,20 +313,15 @@ pub(crate) fn retry_held_in(tx: &mut Tx<'_>, conversation: &ConversationRow) -> 
 /// Tries what waited for the log of an account.
 pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), TurnError> {
     let conversations: Vec<[u8; 16]> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
+        let mut select = tx
+            .sql
+            .prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
         select.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for uid in conversations {
         let uid = ConversationId(uid);
         // An invitation may be the first we hear of a conversation.
-        let row = ConversationRow {
-            id: 0,
-            uid,
-            peer: account,
-            state: conversation::Conversation::Absent,
-            failures: 0,
-        };
+        let row = ConversationRow { id: 0, uid, peer: account, state: conversation::Conversation::Absent, failures: 0 };
         let row = tx.conversation(uid)?.unwrap_or(row);
         let mut news = News::default();
         retry(tx, &row, &mut news)?;

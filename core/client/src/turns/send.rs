@@ -157,7 +157,9 @@ pub(crate) fn marked(tx: &mut Tx<'_>, conversation: &ConversationRow, marks: &Ma
     let me = tx.me()?;
     for uid in &marks.delivered {
         tx.sql
-            .prepare_cached("UPDATE message SET state = 'delivered' WHERE sender = ?1 AND uid = ?2 AND state IN ('queued', 'sent')")?
+            .prepare_cached(
+                "UPDATE message SET state = 'delivered' WHERE sender = ?1 AND uid = ?2 AND state IN ('queued', 'sent')",
+            )?
             .execute(params![me.account.0, uid.0])?;
     }
     if let Some(upto) = marks.read_upto {

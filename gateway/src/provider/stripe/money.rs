@@ -28,10 +28,7 @@ struct Rule {
 impl Rule {
     fn of(currency: Currency) -> Self {
         let found = EXCEPTIONS.iter().find(|(code, _)| *code == currency.code());
-        let as_in_iso = Self {
-            exponent: currency.exponent(),
-            step: 1,
-        };
+        let as_in_iso = Self { exponent: currency.exponent(), step: 1 };
         found.map_or(as_in_iso, |(_, rule)| *rule)
     }
 }
@@ -61,11 +58,7 @@ pub(super) fn digits(amount: Amount) -> String {
 
 fn rescaled(units: i64, from: u8, to: u8) -> Option<i64> {
     let factor = 10_i64.checked_pow(u32::from(from.abs_diff(to)))?;
-    if from <= to {
-        units.checked_mul(factor)
-    } else {
-        (units % factor == 0).then(|| units / factor)
-    }
+    if from <= to { units.checked_mul(factor) } else { (units % factor == 0).then(|| units / factor) }
 }
 
 #[cfg(test)]
@@ -102,22 +95,12 @@ mod tests {
 
     #[test]
     fn what_stripe_cannot_express_is_not_rounded() {
-        for (text, code, written) in [
-            ("12.50", "MGA", "12.50"),
-            ("5.123", "KWD", "5.123"),
-            ("0.001", "TND", "0.001"),
-        ] {
+        for (text, code, written) in [("12.50", "MGA", "12.50"), ("5.123", "KWD", "5.123"), ("0.001", "TND", "0.001")] {
             assert_eq!(to_stripe(amount(text, code)), None);
             assert_eq!(digits(amount(text, code)), written);
         }
-        for (units, code) in [
-            (550, "isk"),
-            (1, "ugx"),
-            (100, "xxx"),
-            (100, "e"),
-            (i64::MAX, "mga"),
-            (i64::MIN, "eur"),
-        ] {
+        for (units, code) in [(550, "isk"), (1, "ugx"), (100, "xxx"), (100, "e"), (i64::MAX, "mga"), (i64::MIN, "eur")]
+        {
             assert_eq!(from_stripe(units, code), None, "{units} {code}");
         }
     }

@@ -36,11 +36,8 @@ pub(crate) fn all() -> Vec<Sample> {
         said: Said::ByClient,
         bytes: request.encode(id),
     });
-    let by_relay = replies().into_iter().map(|(name, id, reply)| Sample {
-        name,
-        said: Said::ByRelay,
-        bytes: reply.encode(id),
-    });
+    let by_relay =
+        replies().into_iter().map(|(name, id, reply)| Sample { name, said: Said::ByRelay, bytes: reply.encode(id) });
     by_client.chain(by_relay).collect()
 }
 
@@ -68,38 +65,14 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
                 device_key: bytes(0x33),
             }),
         ),
-        (
-            "add_device",
-            3,
-            Request::AddDevice {
-                device: DeviceId(bytes(0x11)),
-                device_key: bytes(0x34),
-            },
-        ),
-        (
-            "remove_device",
-            4,
-            Request::RemoveDevice {
-                device: DeviceId(bytes(0x11)),
-            },
-        ),
+        ("add_device", 3, Request::AddDevice { device: DeviceId(bytes(0x11)), device_key: bytes(0x34) }),
+        ("remove_device", 4, Request::RemoveDevice { device: DeviceId(bytes(0x11)) }),
         (
             "append_log",
             5,
-            Request::AppendLog {
-                account: AccountId(bytes(0x40)),
-                expected_len: 2,
-                entry: signed_entry(3, None),
-            },
+            Request::AppendLog { account: AccountId(bytes(0x40)), expected_len: 2, entry: signed_entry(3, None) },
         ),
-        (
-            "read_log",
-            6,
-            Request::ReadLog {
-                account: AccountId(bytes(0x40)),
-                from: 1,
-            },
-        ),
+        ("read_log", 6, Request::ReadLog { account: AccountId(bytes(0x40)), from: 1 }),
         (
             "publish_key_packages",
             7,
@@ -111,17 +84,12 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
         (
             "publish_key_packages_without_last_resort",
             7,
-            Request::PublishKeyPackages {
-                packages: vec![b"one-time package 3".to_vec()],
-                last_resort: None,
-            },
+            Request::PublishKeyPackages { packages: vec![b"one-time package 3".to_vec()], last_resort: None },
         ),
         (
             "claim_key_packages",
             8,
-            Request::ClaimKeyPackages {
-                devices: vec![DeviceId(bytes(0x12)), DeviceId(bytes(0x13))],
-            },
+            Request::ClaimKeyPackages { devices: vec![DeviceId(bytes(0x12)), DeviceId(bytes(0x13))] },
         ),
         (
             "deposit",
@@ -129,11 +97,7 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
             Request::Deposit {
                 envelopes: vec![
                     envelope(EnvelopeKind::Message),
-                    Envelope {
-                        urgent: false,
-                        ttl_s: 0,
-                        ..envelope(EnvelopeKind::Message)
-                    },
+                    Envelope { urgent: false, ttl_s: 0, ..envelope(EnvelopeKind::Message) },
                 ],
             },
         ),
@@ -167,14 +131,7 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
 
 pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
     let mut all = vec![
-        (
-            "challenge",
-            0,
-            Reply::Challenge {
-                nonce: bytes(0x70),
-                server_time_ms: NOW_MS,
-            },
-        ),
+        ("challenge", 0, Reply::Challenge { nonce: bytes(0x70), server_time_ms: NOW_MS }),
         (
             "welcome",
             1,
@@ -184,23 +141,12 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                 acked_seq: 40,
                 head_seq: 42,
                 key_packages_left: 17,
-                limits: Limits {
-                    envelope_bytes_max: 65_536,
-                    envelopes_per_frame_max: 64,
-                    key_packages_max: 100,
-                },
+                limits: Limits { envelope_bytes_max: 65_536, envelopes_per_frame_max: 64, key_packages_max: 100 },
             }),
         ),
         ("done", 3, Reply::Done),
         ("log_head", 5, Reply::LogHead { appended: true, len: 3 }),
-        (
-            "log_head_of_another",
-            5,
-            Reply::LogHead {
-                appended: false,
-                len: 4,
-            },
-        ),
+        ("log_head_of_another", 5, Reply::LogHead { appended: false, len: 4 }),
         (
             "log",
             6,
@@ -240,26 +186,12 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
             "delivery",
             0,
             Reply::Delivery(vec![
-                Item {
-                    seq: 41,
-                    accepted_at_ms: NOW_MS,
-                    envelope: envelope(EnvelopeKind::Message),
-                },
-                Item {
-                    seq: 42,
-                    accepted_at_ms: NOW_MS + 1,
-                    envelope: envelope(EnvelopeKind::Commit),
-                },
+                Item { seq: 41, accepted_at_ms: NOW_MS, envelope: envelope(EnvelopeKind::Message) },
+                Item { seq: 42, accepted_at_ms: NOW_MS + 1, envelope: envelope(EnvelopeKind::Commit) },
             ]),
         ),
         ("caught_up", 0, Reply::CaughtUp { seq: 42 }),
-        (
-            "notice",
-            0,
-            Reply::Notice {
-                reconnect_after_ms: 12_345,
-            },
-        ),
+        ("notice", 0, Reply::Notice { reconnect_after_ms: 12_345 }),
     ];
     for (name, status) in [
         ("ordered_accepted", OrderStatus::Accepted),
@@ -268,10 +200,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
         ("ordered_forbidden", OrderStatus::Forbidden),
     ] {
         let accepted = matches!(status, OrderStatus::Accepted | OrderStatus::Duplicate);
-        let outcome = DepositOutcome {
-            status: DepositStatus::Accepted,
-            accepted_at_ms: NOW_MS,
-        };
+        let outcome = DepositOutcome { status: DepositStatus::Accepted, accepted_at_ms: NOW_MS };
         all.push((
             name,
             10,
@@ -285,60 +214,17 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
         ));
     }
     for (name, code, detail, retry_after_ms) in [
-        (
-            "refused_bad_frame",
-            ErrorCode::BadFrame,
-            "device: 15 bytes instead of 16",
-            0,
-        ),
-        (
-            "refused_unauthenticated",
-            ErrorCode::Unauthenticated,
-            "authenticate first",
-            0,
-        ),
-        (
-            "refused_unknown_device",
-            ErrorCode::UnknownDevice,
-            "device: not known here",
-            0,
-        ),
-        (
-            "refused_conflict",
-            ErrorCode::Conflict,
-            "it exists already, with other contents",
-            0,
-        ),
+        ("refused_bad_frame", ErrorCode::BadFrame, "device: 15 bytes instead of 16", 0),
+        ("refused_unauthenticated", ErrorCode::Unauthenticated, "authenticate first", 0),
+        ("refused_unknown_device", ErrorCode::UnknownDevice, "device: not known here", 0),
+        ("refused_conflict", ErrorCode::Conflict, "it exists already, with other contents", 0),
         ("refused_not_found", ErrorCode::NotFound, "account: not known here", 0),
-        (
-            "refused_forbidden",
-            ErrorCode::Forbidden,
-            "account: not this device's",
-            0,
-        ),
-        (
-            "refused_rate_limited",
-            ErrorCode::RateLimited,
-            "too much at once",
-            600_000,
-        ),
+        ("refused_forbidden", ErrorCode::Forbidden, "account: not this device's", 0),
+        ("refused_rate_limited", ErrorCode::RateLimited, "too much at once", 600_000),
         ("refused_unavailable", ErrorCode::Unavailable, "", 1_000),
-        (
-            "refused_too_large",
-            ErrorCode::TooLarge,
-            "sealed: more than 65536 bytes",
-            0,
-        ),
+        ("refused_too_large", ErrorCode::TooLarge, "sealed: more than 65536 bytes", 0),
     ] {
-        all.push((
-            name,
-            11,
-            Reply::Refused(Refusal {
-                code,
-                detail: detail.into(),
-                retry_after_ms,
-            }),
-        ));
+        all.push((name, 11, Reply::Refused(Refusal { code, detail: detail.into(), retry_after_ms })));
     }
     all
 }
@@ -360,12 +246,7 @@ pub(crate) fn envelope(kind: EnvelopeKind) -> Envelope {
 }
 
 pub(crate) fn signed_entry(n: u8, next_key: Option<[u8; 32]>) -> SignedEntry {
-    SignedEntry {
-        entry: vec![n; 24],
-        signature: bytes(0x80 + n),
-        signer: bytes(0x30),
-        next_key,
-    }
+    SignedEntry { entry: vec![n; 24], signature: bytes(0x80 + n), signer: bytes(0x30), next_key }
 }
 
 /// `first` and then the numbers after it, so that a byte out of place shows.

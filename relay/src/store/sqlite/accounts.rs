@@ -43,11 +43,7 @@ pub(super) fn create(
                     account.0,
                     &new.genesis,
                     new.log_key,
-                    new.entries
-                        .iter()
-                        .rev()
-                        .find_map(|signed| signed.next_key)
-                        .unwrap_or(new.log_key),
+                    new.entries.iter().rev().find_map(|signed| signed.next_key).unwrap_or(new.log_key),
                     new.recovery_hash,
                     stored(new.entries.len() as u64),
                 ),
@@ -83,16 +79,7 @@ pub(super) fn add_device(
     devices_max: u32,
 ) -> rusqlite::Result<Created> {
     match device(db, added)? {
-        Some(found)
-            if found
-                == (Device {
-                    account,
-                    device_key,
-                    removed: false,
-                }) =>
-        {
-            Ok(Created::Done)
-        }
+        Some(found) if found == (Device { account, device_key, removed: false }) => Ok(Created::Done),
         Some(_) => Ok(Created::Conflict),
         None => match account_no(db, account)? {
             Some(account_no) => insert_device(db, account_no, added, device_key, devices_max),
@@ -156,26 +143,18 @@ pub(super) fn append_log(
     if head.len != expected_len {
         // The same entry at the same place again: its answer was lost.
         let appended = expected_len < head.len && entry_at(db, account_no, expected_len)?.as_ref() == Some(signed);
-        return Ok(Some(Appended {
-            appended,
-            len: head.len,
-        }));
+        return Ok(Some(Appended { appended, len: head.len }));
     }
     insert_entry(db, account_no, head.len, signed)?;
     db.prepare_cached("UPDATE account SET log_len = log_len + 1, log_key = ifnull(?2, log_key) WHERE account_no = ?1")?
         .execute((account_no, signed.next_key))?;
-    Ok(Some(Appended {
-        appended: true,
-        len: head.len + 1,
-    }))
+    Ok(Some(Appended { appended: true, len: head.len + 1 }))
 }
 
 pub(super) fn read_log(db: &Connection, account: AccountId, from: u64) -> rusqlite::Result<Option<LogSlice>> {
     let found = db
         .prepare_cached("SELECT account_no, genesis FROM account WHERE account = ?1")?
-        .query_row([account.0], |row| {
-            Ok((row.get::<_, i64>("account_no")?, row.get("genesis")?))
-        })
+        .query_row([account.0], |row| Ok((row.get::<_, i64>("account_no")?, row.get("genesis")?)))
         .optional()?;
     let Some((account_no, genesis)) = found else {
         return Ok(None);
@@ -187,12 +166,7 @@ pub(super) fn read_log(db: &Connection, account: AccountId, from: u64) -> rusqli
         0 => log_head(db, account)?.map_or(0, |head| head.len),
         read => from + read,
     };
-    Ok(Some(LogSlice {
-        genesis: if from == 0 { genesis } else { Vec::new() },
-        from,
-        entries,
-        len,
-    }))
+    Ok(Some(LogSlice { genesis: if from == 0 { genesis } else { Vec::new() }, from, entries, len }))
 }
 
 fn account_no(db: &Connection, account: AccountId) -> rusqlite::Result<Option<i64>> {
@@ -231,14 +205,7 @@ fn insert_entry(db: &Connection, account_no: i64, n: u64, signed: &SignedEntry) 
     db.prepare_cached(
         "INSERT INTO log_entry (account_no, n, entry, signature, signer, next_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?
-    .execute((
-        account_no,
-        stored(n),
-        &signed.entry,
-        signed.signature,
-        signed.signer,
-        signed.next_key,
-    ))?;
+    .execute((account_no, stored(n), &signed.entry, signed.signature, signed.signer, signed.next_key))?;
     Ok(())
 }
 

@@ -46,13 +46,10 @@ pub(super) fn claim(db: &Connection, device: DeviceId) -> rusqlite::Result<Claim
             "SELECT package_no, package FROM key_package
              WHERE device_no = ?1 AND package IS NOT NULL ORDER BY package_no LIMIT 1",
         )?
-        .query_row([device_no], |row| {
-            Ok((row.get::<_, i64>("package_no")?, row.get("package")?))
-        })
+        .query_row([device_no], |row| Ok((row.get::<_, i64>("package_no")?, row.get("package")?)))
         .optional()?;
     if let Some((package_no, package)) = oldest {
-        db.prepare_cached("UPDATE key_package SET package = NULL WHERE package_no = ?1")?
-            .execute([package_no])?;
+        db.prepare_cached("UPDATE key_package SET package = NULL WHERE package_no = ?1")?.execute([package_no])?;
         return Ok(Claimed::Fresh(package));
     }
     let last_resort = db

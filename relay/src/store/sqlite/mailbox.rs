@@ -45,12 +45,7 @@ pub(super) fn deposit_one(
     retention: &Retention,
     now_ms: i64,
 ) -> rusqlite::Result<DepositOutcome> {
-    let outcome = |status| {
-        Ok(DepositOutcome {
-            status,
-            accepted_at_ms: 0,
-        })
-    };
+    let outcome = |status| Ok(DepositOutcome { status, accepted_at_ms: 0 });
     let head = db
         .prepare_cached(
             "SELECT device_no, removed_at_ms IS NOT NULL AS removed, head_seq, messages, size_bytes, expires_at_ms
@@ -76,10 +71,7 @@ pub(super) fn deposit_one(
         .query_row((head.device_no, envelope.uid.0), |row| unsigned(row, "accepted_at_ms"))
         .optional()?;
     if let Some(accepted_at_ms) = seen {
-        return Ok(DepositOutcome {
-            status: DepositStatus::Duplicate,
-            accepted_at_ms,
-        });
+        return Ok(DepositOutcome { status: DepositStatus::Duplicate, accepted_at_ms });
     }
     if freshness == Freshness::Checked && order::is_stale(db, envelope)? {
         return outcome(DepositStatus::StaleEpoch);
@@ -116,17 +108,17 @@ pub(super) fn deposit_one(
         expires_at_ms,
         &envelope.sealed,
     ))?;
-    db.prepare_cached("INSERT INTO seen (device_no, uid, accepted_at_ms) VALUES (?1, ?2, ?3)")?
-        .execute((head.device_no, envelope.uid.0, now_ms))?;
+    db.prepare_cached("INSERT INTO seen (device_no, uid, accepted_at_ms) VALUES (?1, ?2, ?3)")?.execute((
+        head.device_no,
+        envelope.uid.0,
+        now_ms,
+    ))?;
     db.prepare_cached(
         "UPDATE device SET head_seq = ?2, messages = messages + 1, size_bytes = ?3, expires_at_ms = ?4
          WHERE device_no = ?1",
     )?
     .execute((head.device_no, stored(seq), stored(size_bytes), expires_at_ms))?;
-    Ok(DepositOutcome {
-        status: DepositStatus::Accepted,
-        accepted_at_ms: now_ms.cast_unsigned(),
-    })
+    Ok(DepositOutcome { status: DepositStatus::Accepted, accepted_at_ms: now_ms.cast_unsigned() })
 }
 
 pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::Result<Option<Mailbox>> {
@@ -140,14 +132,13 @@ pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::
         forget_upto(db, device_no, seq)?;
     }
     let key_packages_left = key_packages::left(db, device_no)?;
-    db.prepare_cached("SELECT acked_seq, head_seq FROM device WHERE device_no = ?1")?
-        .query_row([device_no], |row| {
-            Ok(Some(Mailbox {
-                acked_seq: unsigned(row, "acked_seq")?,
-                head_seq: unsigned(row, "head_seq")?,
-                key_packages_left,
-            }))
-        })
+    db.prepare_cached("SELECT acked_seq, head_seq FROM device WHERE device_no = ?1")?.query_row([device_no], |row| {
+        Ok(Some(Mailbox {
+            acked_seq: unsigned(row, "acked_seq")?,
+            head_seq: unsigned(row, "head_seq")?,
+            key_packages_left,
+        }))
+    })
 }
 
 pub(super) fn fetch(
@@ -180,9 +171,7 @@ pub(super) fn fetch(
 pub(super) fn ack(db: &Connection, device: DeviceId, upto_seq: u64) -> rusqlite::Result<()> {
     let head = db
         .prepare_cached("SELECT device_no, head_seq FROM device WHERE device = ?1")?
-        .query_row([device.0], |row| {
-            Ok((row.get("device_no")?, unsigned(row, "head_seq")?))
-        })
+        .query_row([device.0], |row| Ok((row.get("device_no")?, unsigned(row, "head_seq")?)))
         .optional()?;
     match head {
         Some((device_no, head_seq)) => forget_upto(db, device_no, stored(upto_seq.min(head_seq))),
@@ -197,12 +186,9 @@ pub(super) fn forget_upto(db: &Connection, device_no: i64, upto_seq: i64) -> rus
             "SELECT count(*) AS messages, ifnull(sum(length(sealed)), 0) AS size_bytes
              FROM envelope WHERE device_no = ?1 AND seq <= ?2",
         )?
-        .query_row((device_no, upto_seq), |row| {
-            Ok((row.get("messages")?, row.get("size_bytes")?))
-        })?;
+        .query_row((device_no, upto_seq), |row| Ok((row.get("messages")?, row.get("size_bytes")?)))?;
     if messages > 0 {
-        db.prepare_cached("DELETE FROM envelope WHERE device_no = ?1 AND seq <= ?2")?
-            .execute((device_no, upto_seq))?;
+        db.prepare_cached("DELETE FROM envelope WHERE device_no = ?1 AND seq <= ?2")?.execute((device_no, upto_seq))?;
     }
     db.prepare_cached(
         "UPDATE device

@@ -61,13 +61,7 @@ impl SqliteStore {
             .map_err(failed("reading the incarnation"))?;
         let readers = Readers::open(&path)?;
         let writer = Writer::start(db, lock).map_err(failed("starting the writer"))?;
-        Ok(Self {
-            incarnation,
-            retention,
-            quotas: Quotas::default(),
-            readers,
-            writer,
-        })
+        Ok(Self { incarnation, retention, quotas: Quotas::default(), readers, writer })
     }
 }
 
@@ -84,9 +78,7 @@ impl RelayStore for SqliteStore {
     }
 
     async fn device(&self, device: DeviceId) -> Result<Option<Device>, StoreError> {
-        self.readers
-            .read("looking a device up", move |db| accounts::device(db, device))
-            .await
+        self.readers.read("looking a device up", move |db| accounts::device(db, device)).await
     }
 
     async fn add_device(&self, account: AccountId, device: DeviceId, key: [u8; 32]) -> Result<Created, StoreError> {
@@ -101,9 +93,7 @@ impl RelayStore for SqliteStore {
     }
 
     async fn log_head(&self, account: AccountId) -> Result<Option<LogHead>, StoreError> {
-        self.readers
-            .read("reading a log's head", move |db| accounts::log_head(db, account))
-            .await
+        self.readers.read("reading a log's head", move |db| accounts::log_head(db, account)).await
     }
 
     async fn append_log(
@@ -118,9 +108,7 @@ impl RelayStore for SqliteStore {
     }
 
     async fn read_log(&self, account: AccountId, from: u64) -> Result<Option<LogSlice>, StoreError> {
-        self.readers
-            .read("reading a log", move |db| accounts::read_log(db, account, from))
-            .await
+        self.readers.read("reading a log", move |db| accounts::read_log(db, account, from)).await
     }
 
     async fn publish_key_packages(
@@ -166,10 +154,7 @@ impl RelayStore for SqliteStore {
 
     async fn ack(&self, acks: Vec<(DeviceId, u64)>) -> Result<(), StoreError> {
         let bytes = acks.len() * OPERATION_BYTES;
-        let ask = move |tx: &_| {
-            acks.iter()
-                .try_for_each(|(device, upto)| mailbox::ack(tx, *device, *upto))
-        };
+        let ask = move |tx: &_| acks.iter().try_for_each(|(device, upto)| mailbox::ack(tx, *device, *upto));
         self.writer.write("acknowledging", bytes, ask).await
     }
 
@@ -199,9 +184,7 @@ impl RelayStore for SqliteStore {
     }
 
     async fn health(&self) -> Result<Health, StoreError> {
-        self.writer
-            .write("touching the disk", OPERATION_BYTES, upkeep::touch)
-            .await?;
+        self.writer.write("touching the disk", OPERATION_BYTES, upkeep::touch).await?;
         let counted = self.readers.read("counting", upkeep::count).await?;
         let done = self.writer.done();
         Ok(Health {
@@ -225,18 +208,11 @@ impl RelayStore for SqliteStore {
 }
 
 fn carried(envelopes: &[Envelope]) -> usize {
-    envelopes
-        .iter()
-        .map(|envelope| envelope.sealed.len() + OPERATION_BYTES)
-        .sum::<usize>()
-        + OPERATION_BYTES
+    envelopes.iter().map(|envelope| envelope.sealed.len() + OPERATION_BYTES).sum::<usize>() + OPERATION_BYTES
 }
 
 fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl Fn(E) -> StoreError {
-    move |source| StoreError::Failed {
-        doing,
-        source: source.into(),
-    }
+    move |source| StoreError::Failed { doing, source: source.into() }
 }
 
 /// Only the relay's user may look inside: the directory also holds nothing that others need.
@@ -265,12 +241,8 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
 
 fn migrate(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
     let doing = failed("migrating the database");
-    let tx = db
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(&doing)?;
-    let found: i64 = tx
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(&doing)?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&doing)?;
+    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&doing)?;
     let known = MIGRATIONS.len() as i64;
     let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
         return Err(StoreError::TooNew { found, known });
@@ -281,8 +253,7 @@ fn migrate(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
     tx.pragma_update(None, "user_version", known).map_err(&doing)?;
     if found == 0 {
         let incarnation: [u8; 16] = crate::random()?;
-        tx.execute("INSERT INTO relay VALUES (1, ?1, ?2)", (incarnation, now_ms))
-            .map_err(&doing)?;
+        tx.execute("INSERT INTO relay VALUES (1, ?1, ?2)", (incarnation, now_ms)).map_err(&doing)?;
     }
     tx.commit().map_err(&doing)
 }

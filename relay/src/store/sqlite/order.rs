@@ -27,9 +27,7 @@ pub(super) fn open_generation(
     now_ms: i64,
 ) -> rusqlite::Result<Ordered> {
     let standing = standing(db, opening.conversation)?;
-    let next = standing
-        .as_ref()
-        .map_or(Some(0), |standing| standing.generation.checked_add(1));
+    let next = standing.as_ref().map_or(Some(0), |standing| standing.generation.checked_add(1));
     if next == Some(opening.generation) {
         db.prepare_cached(
             "INSERT INTO conversation (conversation, generation, epoch, token_hash, opening_hash, opened_at_ms)
@@ -73,15 +71,9 @@ pub(super) fn submit_commit(
             "SELECT accepted_at_ms FROM accepted_commit
              WHERE conversation_no = ?1 AND generation = ?2 AND epoch = ?3 AND uid = ?4",
         )?
-        .query_row(
-            (
-                at.conversation_no,
-                commit.generation,
-                stored(commit.epoch),
-                commit.uid.0,
-            ),
-            |row| unsigned(row, "accepted_at_ms"),
-        )
+        .query_row((at.conversation_no, commit.generation, stored(commit.epoch), commit.uid.0), |row| {
+            unsigned(row, "accepted_at_ms")
+        })
         .optional()?;
     if let Some(accepted_at_ms) = accepted {
         return Ok(Ordered {
@@ -98,19 +90,16 @@ pub(super) fn submit_commit(
     if at.token_hash != commit.token_hash {
         return Ok(refused(OrderStatus::Forbidden, Some(&at)));
     }
-    db.prepare_cached("UPDATE conversation SET epoch = ?2, token_hash = ?3 WHERE conversation_no = ?1")?
-        .execute((at.conversation_no, stored(at.epoch + 1), commit.next_token_hash))?;
+    db.prepare_cached("UPDATE conversation SET epoch = ?2, token_hash = ?3 WHERE conversation_no = ?1")?.execute((
+        at.conversation_no,
+        stored(at.epoch + 1),
+        commit.next_token_hash,
+    ))?;
     db.prepare_cached(
         "INSERT INTO accepted_commit (conversation_no, generation, epoch, uid, accepted_at_ms)
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
-    .execute((
-        at.conversation_no,
-        at.generation,
-        stored(at.epoch),
-        commit.uid.0,
-        now_ms,
-    ))?;
+    .execute((at.conversation_no, at.generation, stored(at.epoch), commit.uid.0, now_ms))?;
     Ok(Ordered {
         status: OrderStatus::Accepted,
         generation: at.generation,
@@ -124,9 +113,7 @@ pub(super) fn submit_commit(
 pub(super) fn is_stale(db: &Connection, envelope: &Envelope) -> rusqlite::Result<bool> {
     let at = db
         .prepare_cached("SELECT generation, epoch FROM conversation WHERE conversation = ?1")?
-        .query_row([envelope.conversation.0], |row| {
-            Ok((row.get::<_, u32>("generation")?, unsigned(row, "epoch")?))
-        })
+        .query_row([envelope.conversation.0], |row| Ok((row.get::<_, u32>("generation")?, unsigned(row, "epoch")?)))
         .optional()?;
     Ok(at.is_some_and(|(generation, epoch)| {
         envelope.generation < generation

@@ -23,10 +23,7 @@ impl Readers {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let open = |_| open_plain(path, Access::Read).map_err(failed("opening a reader"));
         let idle = (0..CONNECTIONS).map(open).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            idle: Arc::new(Mutex::new(idle)),
-            permits: Arc::new(Semaphore::new(CONNECTIONS)),
-        })
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), permits: Arc::new(Semaphore::new(CONNECTIONS)) })
     }
 
     pub(super) async fn read<T, F>(&self, doing: &'static str, ask: F) -> Result<T, StoreError>
@@ -34,10 +31,7 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .map_err(|_| StoreError::Closed)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let idle = Arc::clone(&self.idle);
         let read = tokio::task::spawn_blocking(move || {
             let taken = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -43,8 +43,7 @@ pub(super) fn expire(db: &Connection, now_ms: i64, keep_ms: i64, rows_max: u32) 
 
 /// Writes one page, so that a disk which takes no more writes is noticed.
 pub(super) fn touch(tx: &Connection) -> rusqlite::Result<()> {
-    tx.execute("UPDATE relay SET created_at_ms = created_at_ms", [])
-        .map(|_| ())
+    tx.execute("UPDATE relay SET created_at_ms = created_at_ms", []).map(|_| ())
 }
 
 pub(super) fn count(db: &Connection) -> rusqlite::Result<Health> {
@@ -62,13 +61,7 @@ pub(super) fn count(db: &Connection) -> rusqlite::Result<Health> {
             "SELECT count(*) AS devices, ifnull(sum(messages), 0) AS messages, ifnull(sum(size_bytes), 0) AS bytes
              FROM device WHERE removed_at_ms IS NULL",
         )?
-        .query_row([], |row| {
-            Ok((
-                unsigned(row, "devices")?,
-                unsigned(row, "messages")?,
-                unsigned(row, "bytes")?,
-            ))
-        })
+        .query_row([], |row| Ok((unsigned(row, "devices")?, unsigned(row, "messages")?, unsigned(row, "bytes")?)))
         .optional()?;
     (health.devices, health.messages, health.message_bytes) = counted.unwrap_or_default();
     Ok(health)

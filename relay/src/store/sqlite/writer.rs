@@ -119,15 +119,8 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let room = u32::try_from(bytes.clamp(1, WAITING_BYTES_MAX)).map_err(|_| StoreError::Busy)?;
-        let room = Arc::clone(&self.bytes)
-            .try_acquire_many_owned(room)
-            .map_err(|_| StoreError::Busy)?;
-        let work = Box::new(Asked {
-            doing,
-            ask,
-            answer: None,
-            reply,
-        });
+        let room = Arc::clone(&self.bytes).try_acquire_many_owned(room).map_err(|_| StoreError::Busy)?;
+        let work = Box::new(Asked { doing, ask, answer: None, reply });
         {
             let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
             let jobs = jobs.as_ref().ok_or(StoreError::Closed)?;
@@ -146,8 +139,7 @@ impl Writer {
     /// Operations that wait for the disk.
     pub(super) fn waiting(&self) -> u64 {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.as_ref()
-            .map_or(0, |jobs| (jobs.max_capacity() - jobs.capacity()) as u64)
+        jobs.as_ref().map_or(0, |jobs| (jobs.max_capacity() - jobs.capacity()) as u64)
     }
 
     /// Takes no more work and hands over the thread, which ends after what is waiting.
@@ -247,10 +239,7 @@ mod tests {
         };
         let (gate, all) = tokio::join!(gate, all);
         assert_eq!(gate.unwrap(), 0);
-        assert_eq!(
-            all.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
-            (1..=100).collect::<Vec<_>>()
-        );
+        assert_eq!(all.into_iter().map(Result::unwrap).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
         assert_eq!(writer.done().operations.load(Ordering::Relaxed), 101);
         assert!(writer.done().batches.load(Ordering::Relaxed) <= 3);
     }
@@ -274,13 +263,9 @@ mod tests {
         };
         let (_, (one, bad, two)) = tokio::join!(gate, three);
         assert_eq!((one.unwrap(), two.unwrap()), (1, 2));
-        assert!(
-            matches!(bad, Err(StoreError::Failed { doing: "insert", .. })),
-            "{bad:?}"
-        );
-        let count = writer.write("count", 0, |tx| {
-            tx.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0))
-        });
+        assert!(matches!(bad, Err(StoreError::Failed { doing: "insert", .. })), "{bad:?}");
+        let count =
+            writer.write("count", 0, |tx| tx.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)));
         assert_eq!(count.await.unwrap(), 2);
     }
 
@@ -317,12 +302,8 @@ mod tests {
             drop(go);
             thread
         };
-        let (gate, one, two, thread) = tokio::join!(
-            gate,
-            writer.write("insert", 1, insert(1)),
-            writer.write("insert", 1, insert(2)),
-            stop
-        );
+        let (gate, one, two, thread) =
+            tokio::join!(gate, writer.write("insert", 1, insert(1)), writer.write("insert", 1, insert(2)), stop);
         assert_eq!((gate.unwrap(), one.unwrap(), two.unwrap()), (0, 1, 2));
         thread.join().unwrap();
     }
@@ -331,9 +312,6 @@ mod tests {
     async fn after_stop_work_is_refused() {
         let (_dir, writer) = writer();
         writer.stop().unwrap().join().unwrap();
-        assert!(matches!(
-            writer.write("insert", 0, insert(1)).await,
-            Err(StoreError::Closed)
-        ));
+        assert!(matches!(writer.write("insert", 0, insert(1)).await, Err(StoreError::Closed)));
     }
 }
