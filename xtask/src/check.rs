@@ -12,15 +12,14 @@ pub(crate) fn run(house: &House) -> Result<bool> {
     let mut fmt = house.cargo();
     fmt.args(["fmt", "--all", "--check"]);
     let mut clippy = house.cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    clippy.args(["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"]);
     let mut all_well = part("formatting", &mut fmt)?;
     all_well &= part("lints", &mut clippy)?;
     all_well &= tidy::run(house)?;
     match Environment::with(house, "tools", &[CARGO_DENY]) {
         Ok(tools) => {
             let mut deny = Command::new(tools.bin("cargo-deny"));
-            deny.current_dir(&house.root)
-                .args(["check", "bans", "licenses", "sources"]);
+            deny.current_dir(&house.root).args(["check", "bans", "licenses", "sources"]);
             all_well &= part("licences and origins of dependencies", &mut deny)?;
         }
         // It is a tool of others, and not to be had everywhere; what it guards changes only with a dependency.
@@ -32,9 +31,6 @@ pub(crate) fn run(house: &House) -> Result<bool> {
 
 fn part(name: &str, command: &mut Command) -> Result<bool> {
     println!("xtask: {name}");
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| format!("checking {name}: {error}"))?;
+    let status = command.stdin(Stdio::null()).status().map_err(|error| format!("checking {name}: {error}"))?;
     Ok(status.success())
 }

@@ -68,11 +68,7 @@ impl House {
         ask.args(["metadata", "--format-version", "1", "--filter-platform", &host()?]);
         let metadata: Metadata = serde_json::from_slice(&output(&mut ask)?)
             .map_err(|error| format!("reading what `cargo metadata` says: {error}"))?;
-        Ok(Self {
-            root: metadata.workspace_root.clone(),
-            target: metadata.target_directory.clone(),
-            metadata,
-        })
+        Ok(Self { root: metadata.workspace_root.clone(), target: metadata.target_directory.clone(), metadata })
     }
 
     pub(crate) fn cargo(&self) -> Command {
@@ -85,8 +81,7 @@ fn host() -> Result<String> {
     let told = output(Command::new("rustc").arg("-vV").stdin(Stdio::null()))?;
     let told = String::from_utf8_lossy(&told);
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .ok_or_else(|| "`rustc -vV` does not say its host".to_owned())
+    host.map(str::to_owned).ok_or_else(|| "`rustc -vV` does not say its host".to_owned())
 }
 
 /// Cargo, as from a terminal. What the outer `cargo run` left in the environment would make build scripts that look at it
@@ -117,16 +112,11 @@ fn cargo(folder: &Path) -> Command {
 /// What a program prints, if it succeeds.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .output()
-        .map_err(|error| format!("starting `{name}`: {error}"))?;
+    let output = command.output().map_err(|error| format!("starting `{name}`: {error}"))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     let last = complaint.lines().rev().find(|line| !line.trim().is_empty());
-    Err(format!(
-        "`{name}` failed: {}",
-        last.unwrap_or("it does not say why").trim()
-    ))
+    Err(format!("`{name}` failed: {}", last.unwrap_or("it does not say why").trim()))
 }

@@ -42,11 +42,7 @@ impl Environment {
         let wanted = packages.join("\n");
         let environment = Self { folder };
         if !environment.is_ready(&wanted) {
-            println!(
-                "xtask: installing {} into {}",
-                packages.join(", "),
-                environment.folder.display()
-            );
+            println!("xtask: installing {} into {}", packages.join(", "), environment.folder.display());
             environment.make(packages)?;
             let stamp = environment.folder.join(STAMP);
             fs::write(&stamp, &wanted).map_err(|error| format!("writing {}: {error}", stamp.display()))?;
@@ -75,9 +71,7 @@ impl Environment {
             let removed = fs::remove_dir_all(&self.folder);
             removed.map_err(|error| format!("removing {}: {error}", self.folder.display()))?;
         }
-        let python = CANDIDATES
-            .into_iter()
-            .find(|candidate| runs(Path::new(candidate), WORKS));
+        let python = CANDIDATES.into_iter().find(|candidate| runs(Path::new(candidate), WORKS));
         let python = python.ok_or_else(|| {
             "no Python from 3.9 on that can make environments was found (on Debian it needs the package python3-venv)"
                 .to_owned()
@@ -85,21 +79,11 @@ impl Environment {
         let plain = |program: &Path| {
             let mut command = Command::new(program);
             // Modules and settings of the one who calls must not get in.
-            command
-                .stdin(Stdio::null())
-                .env_remove("PYTHONPATH")
-                .env_remove("PYTHONHOME");
+            command.stdin(Stdio::null()).env_remove("PYTHONPATH").env_remove("PYTHONHOME");
             command
         };
         output(plain(Path::new(python)).args(["-m", "venv"]).arg(&self.folder))?;
-        let quiet = [
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-input",
-        ];
+        let quiet = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"];
         output(plain(&self.python()).args(quiet).args(packages)).map(drop)
     }
 }

@@ -10,8 +10,8 @@ use crate::house::{House, Result};
 use crate::python::Environment;
 use crate::tidy;
 
-/// Programs by others that tests talk to: a stand-in for Stripe, and Stripe's own library.
-const PEERS: [&str; 2] = ["localstripe==1.15.10", "stripe==16.1.0"];
+/// Programs by others that tests talk to: a stand-in for Stripe, Stripe's own library, stock SQLCipher.
+const PEERS: [&str; 3] = ["localstripe==1.15.10", "stripe==16.1.0", "sqlcipher3-wheels==0.5.7"];
 
 pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<bool> {
     let started = Instant::now();
@@ -22,9 +22,7 @@ pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<b
     // A peer that is missing fails the tests that need it, and no others.
     match Environment::with(house, "peers", &PEERS) {
         Ok(peers) => {
-            cargo
-                .env("COMPTOIR_PEER_PYTHON", peers.python())
-                .env_remove("COMPTOIR_PEER_MISSING");
+            cargo.env("COMPTOIR_PEER_PYTHON", peers.python()).env_remove("COMPTOIR_PEER_MISSING");
         }
         Err(why) => {
             println!("xtask: the peers of some tests could not be installed: {why}");
@@ -39,10 +37,7 @@ pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<b
     let broken = |error: io::Error| format!("running `cargo test`: {error}");
     // One pipe for both, so that a result stays below the name of what it is the result of.
     let (reader, writer) = io::pipe().map_err(broken)?;
-    cargo
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone().map_err(broken)?)
-        .stderr(writer);
+    cargo.stdin(Stdio::null()).stdout(writer.try_clone().map_err(broken)?).stderr(writer);
     let mut child = cargo.spawn().map_err(broken)?;
     // Our own copies of the pipe's end go with it, or the end would never be seen.
     drop(cargo);
@@ -85,10 +80,7 @@ impl Results {
     fn read(&mut self, line: &str) {
         let plain = without_colour(line);
         let trimmed = plain.trim();
-        if let Some(target) = trimmed
-            .strip_prefix("Running ")
-            .or_else(|| trimmed.strip_prefix("Doc-tests "))
-        {
+        if let Some(target) = trimmed.strip_prefix("Running ").or_else(|| trimmed.strip_prefix("Doc-tests ")) {
             target.clone_into(&mut self.target);
         } else if let Some(name) = failed_test(trimmed) {
             self.failing.push(format!("    {name}"));
@@ -130,10 +122,7 @@ fn failed_test(line: &str) -> Option<&str> {
 /// The number before a word: 5 before `passed` in `ok. 5 passed; 0 failed`.
 fn count(result: &str, what: &str) -> u32 {
     let words: Vec<&str> = result.split([' ', ';', '.']).filter(|word| !word.is_empty()).collect();
-    let number = words
-        .windows(2)
-        .find(|pair| pair[1] == what)
-        .and_then(|pair| pair[0].parse().ok());
+    let number = words.windows(2).find(|pair| pair[1] == what).and_then(|pair| pair[0].parse().ok());
     number.unwrap_or(0)
 }
 
@@ -167,10 +156,7 @@ mod tests {
         ] {
             results.read(line);
         }
-        assert_eq!(
-            (results.targets, results.passed, results.failed, results.ignored),
-            (3, 17, 1, 1)
-        );
+        assert_eq!((results.targets, results.passed, results.failed, results.ignored), (3, 17, 1, 1));
         assert_eq!(
             results.failures,
             [

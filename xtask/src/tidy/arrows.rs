@@ -13,11 +13,7 @@ struct Arrows {
 }
 
 const fn arrows(from: &'static str, to: &'static [&'static str]) -> Arrows {
-    Arrows {
-        from,
-        to,
-        in_tests: &[],
-    }
+    Arrows { from, to, in_tests: &[] }
 }
 
 /// Every edge there may be. Nothing points back. A new one is rare and deserves a decision record in `docs/adr`.
@@ -29,24 +25,13 @@ const ARROWS: [Arrows; 14] = [
     arrows("comptoir-engine", &["comptoir-content"]),
     arrows(
         "comptoir-client",
-        &[
-            "comptoir-content",
-            "comptoir-engine",
-            "comptoir-qr",
-            "comptoir-sqlcipher",
-            "comptoir-wire",
-        ],
+        &["comptoir-content", "comptoir-engine", "comptoir-qr", "comptoir-sqlcipher", "comptoir-wire"],
     ),
     arrows("comptoir-bindings", &["comptoir-client"]),
     arrows("comptoir-relay", &["comptoir-sqlcipher", "comptoir-wire"]),
     Arrows {
         from: "comptoir-gateway",
-        to: &[
-            "comptoir-client",
-            "comptoir-content",
-            "comptoir-engine",
-            "comptoir-sqlcipher",
-        ],
+        to: &["comptoir-client", "comptoir-content", "comptoir-engine", "comptoir-sqlcipher"],
         in_tests: &["comptoir-sandbox"],
     },
     arrows("comptoir-sandbox", &[]),
@@ -81,11 +66,8 @@ const SQLITE_OWNER: &str = "comptoir-sqlcipher";
 const SQLITE: [&str; 2] = ["rusqlite", "libsqlite3-sys"];
 
 pub(super) fn findings(metadata: &Metadata) -> Vec<String> {
-    let ours: Vec<&Package> = metadata
-        .packages
-        .iter()
-        .filter(|package| metadata.workspace_members.contains(&package.id))
-        .collect();
+    let ours: Vec<&Package> =
+        metadata.packages.iter().filter(|package| metadata.workspace_members.contains(&package.id)).collect();
     let names: BTreeSet<&str> = ours.iter().map(|package| package.name.as_str()).collect();
     let mut findings = Vec::new();
     for package in ours {
@@ -94,9 +76,8 @@ pub(super) fn findings(metadata: &Metadata) -> Vec<String> {
             let direct = package.dependencies.iter().map(|dependency| dependency.name.as_str());
             for sqlite in direct.filter(|name| SQLITE.contains(name)) {
                 let name = &package.name;
-                findings.push(format!(
-                    "{name} depends on {sqlite}: use it through {SQLITE_OWNER}, which re-exports it"
-                ));
+                findings
+                    .push(format!("{name} depends on {sqlite}: use it through {SQLITE_OWNER}, which re-exports it"));
             }
         }
         if PURE.contains(&package.name.as_str()) {
@@ -112,17 +93,10 @@ pub(super) fn findings(metadata: &Metadata) -> Vec<String> {
 
 fn edges(package: &Package, ours: &BTreeSet<&str>, findings: &mut Vec<String>) {
     let Some(allowed) = ARROWS.iter().find(|arrows| arrows.from == package.name) else {
-        findings.push(format!(
-            "{} has no line in the table of arrows in {}",
-            package.name,
-            file!()
-        ));
+        findings.push(format!("{} has no line in the table of arrows in {}", package.name, file!()));
         return;
     };
-    let used = package
-        .dependencies
-        .iter()
-        .filter(|dependency| ours.contains(dependency.name.as_str()));
+    let used = package.dependencies.iter().filter(|dependency| ours.contains(dependency.name.as_str()));
     for dependency in used {
         let to = dependency.name.as_str();
         let in_tests = dependency.kind.as_deref() == Some("dev");
@@ -137,17 +111,9 @@ fn edges(package: &Package, ours: &BTreeSet<&str>, findings: &mut Vec<String>) {
 
 /// The names of everything that a package is built from, tests apart.
 fn below<'m>(metadata: &'m Metadata, id: &str) -> BTreeSet<&'m str> {
-    let names: BTreeMap<&str, &str> = metadata
-        .packages
-        .iter()
-        .map(|package| (package.id.as_str(), package.name.as_str()))
-        .collect();
-    let nodes: BTreeMap<&str, _> = metadata
-        .resolve
-        .nodes
-        .iter()
-        .map(|node| (node.id.as_str(), node))
-        .collect();
+    let names: BTreeMap<&str, &str> =
+        metadata.packages.iter().map(|package| (package.id.as_str(), package.name.as_str())).collect();
+    let nodes: BTreeMap<&str, _> = metadata.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
     let (mut seen, mut to_see) = (BTreeSet::new(), vec![id]);
     let mut below = BTreeSet::new();
     while let Some(id) = to_see.pop() {
@@ -239,11 +205,7 @@ mod tests {
     #[test]
     fn pure_crates_stay_pure_however_deep() {
         check(
-            &[
-                ("comptoir-engine", &["harmless"]),
-                ("harmless", &["tokio"]),
-                ("tokio", &[]),
-            ],
+            &[("comptoir-engine", &["harmless"]), ("harmless", &["tokio"]), ("tokio", &[])],
             &["comptoir-engine is pure, and tokio"],
         );
     }

@@ -27,9 +27,7 @@ pub(super) fn findings(root: &Path) -> Result<Vec<String>> {
 
 fn check(text: &str) -> Result<Vec<String>> {
     let lock: Lock = toml::from_str(text).map_err(|error| format!("reading Cargo.lock: {error}"))?;
-    let banned = BANNED
-        .into_iter()
-        .filter(|name| lock.package.iter().any(|package| package.name == *name));
+    let banned = BANNED.into_iter().filter(|name| lock.package.iter().any(|package| package.name == *name));
     Ok(banned
         .map(|name| format!("{name} is in Cargo.lock: `cargo tree --target all -i {name}` says whose fault it is"))
         .collect())

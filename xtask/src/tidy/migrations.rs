@@ -64,9 +64,7 @@ fn gaps(migrations: &[String]) -> Vec<String> {
             let wanted = format!("{number:04}");
             let rest = file.strip_prefix(&wanted);
             if !rest.is_some_and(|rest| rest.starts_with(['.', '_'])) {
-                findings.push(format!(
-                    "{folder}/{file} should be number {wanted}: migrations have no gaps"
-                ));
+                findings.push(format!("{folder}/{file} should be number {wanted}: migrations have no gaps"));
                 break;
             }
         }
@@ -78,9 +76,7 @@ fn changes(locked: &BTreeMap<String, String>, present: &BTreeMap<String, String>
     let paths: BTreeSet<&String> = locked.keys().chain(present.keys()).collect();
     let finding = |path: &String| match (locked.get(path), present.get(path)) {
         (Some(locked), Some(present)) if locked == present => None,
-        (Some(_), Some(_)) => Some(format!(
-            "{path} was released and must not change: write a new migration"
-        )),
+        (Some(_), Some(_)) => Some(format!("{path} was released and must not change: write a new migration")),
         (Some(_), None) => Some(format!("{path} was released and must not go")),
         (None, _) => Some(format!("{path} is not in {LOCK}: `cargo xtask bless` adds it")),
     };
@@ -141,13 +137,9 @@ mod tests {
         for fine in [&["0001.sql"][..], &["0001.sql", "0002_refunds.sql", "0003.sql"], &[]] {
             assert_eq!(gaps_in(fine), Vec::<String>::new());
         }
-        for wrong in [
-            &["0002.sql"][..],
-            &["0001.sql", "0003.sql"],
-            &["0001.sql", "0001_again.sql"],
-            &["1.sql"],
-            &["00011.sql"],
-        ] {
+        for wrong in
+            [&["0002.sql"][..], &["0001.sql", "0003.sql"], &["0001.sql", "0001_again.sql"], &["1.sql"], &["00011.sql"]]
+        {
             assert_eq!(gaps_in(wrong).len(), 1, "{wrong:?}");
         }
     }
@@ -155,9 +147,7 @@ mod tests {
     #[test]
     fn a_released_migration_stays_as_it_is() {
         let table = |rows: &[(&str, &str)]| -> BTreeMap<String, String> {
-            rows.iter()
-                .map(|(path, id)| ((*path).to_owned(), (*id).to_owned()))
-                .collect()
+            rows.iter().map(|(path, id)| ((*path).to_owned(), (*id).to_owned())).collect()
         };
         let locked = table(&[("a/migrations/0001.sql", "1")]);
         assert_eq!(changes(&locked, &locked), Vec::<String>::new());
@@ -173,14 +163,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path();
         let git = |args: &[&str]| {
-            let identity = [
-                "-c",
-                "user.name=Bakery",
-                "-c",
-                "user.email=bakery@example.org",
-                "-c",
-                "commit.gpgsign=false",
-            ];
+            let identity =
+                ["-c", "user.name=Bakery", "-c", "user.email=bakery@example.org", "-c", "commit.gpgsign=false"];
             output(git(root).args(identity).args(args)).unwrap();
         };
         let migration = root.join("till/migrations/0001.sql");

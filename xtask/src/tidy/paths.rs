@@ -17,9 +17,7 @@ pub(super) fn findings(root: &Path) -> Result<Vec<String>> {
             continue;
         }
         let text = fs::read_to_string(&path).map_err(|error| format!("reading {page}: {error}"))?;
-        let missing = named_paths(&text)
-            .into_iter()
-            .filter(|named| !root.join(named).exists());
+        let missing = named_paths(&text).into_iter().filter(|named| !root.join(named).exists());
         findings.extend(missing.map(|named| format!("{page} names `{named}`, which does not exist")));
     }
     Ok(findings)
@@ -53,9 +51,6 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("README.md"), "`here.md` `there/gone.rs`").unwrap();
         fs::write(root.path().join("here.md"), "").unwrap();
-        assert_eq!(
-            findings(root.path()).unwrap(),
-            ["README.md names `there/gone.rs`, which does not exist"]
-        );
+        assert_eq!(findings(root.path()).unwrap(), ["README.md names `there/gone.rs`, which does not exist"]);
     }
 }

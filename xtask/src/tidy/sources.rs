@@ -6,13 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::house::Result;
 
 /// Written in two parts, so that this file does not find itself.
-const WORDS: [(&str, &str); 5] = [
-    ("TO", "DO"),
-    ("FIX", "ME"),
-    ("#[ig", "nore"),
-    ("to", "do!"),
-    ("unimple", "mented!"),
-];
+const WORDS: [(&str, &str); 5] = [("TO", "DO"), ("FIX", "ME"), ("#[ig", "nore"), ("to", "do!"), ("unimple", "mented!")];
 
 pub(super) fn findings(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
@@ -29,10 +23,7 @@ pub(super) fn findings(root: &Path) -> Result<Vec<String>> {
 }
 
 fn forbidden(line: &str) -> Option<String> {
-    WORDS
-        .into_iter()
-        .map(|(one, other)| [one, other].concat())
-        .find(|word| line.contains(word.as_str()))
+    WORDS.into_iter().map(|(one, other)| [one, other].concat()).find(|word| line.contains(word.as_str()))
 }
 
 /// All files of the house with this ending, in order; not what was built, and nothing hidden.
@@ -75,18 +66,11 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         for folder in ["src", "target", ".git", "src/deep"] {
             fs::create_dir(root.path().join(folder)).unwrap();
-            fs::write(
-                root.path().join(folder).join("a.rs"),
-                format!("fn f() {{ to{}() }}", "do!"),
-            )
-            .unwrap();
+            fs::write(root.path().join(folder).join("a.rs"), format!("fn f() {{ to{}() }}", "do!")).unwrap();
             fs::write(root.path().join(folder).join("a.txt"), "").unwrap();
         }
         let found = findings(root.path()).unwrap();
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(
-            found[0].starts_with("src/a.rs:1 ") && found[1].starts_with("src/deep/a.rs:1 "),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("src/a.rs:1 ") && found[1].starts_with("src/deep/a.rs:1 "), "{found:?}");
     }
 }
