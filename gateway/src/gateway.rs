@@ -16,7 +16,7 @@ use crate::jobs::{self, Desk};
 use crate::operator::{self, OperatorFiles};
 use crate::provider::Provider;
 use crate::provider::http::{BuildError, Http};
-use crate::turns::incoming::incoming;
+use crate::turns::incoming::{incoming, passed_over};
 use crate::{till, web};
 
 /// The folder of the till's core inside a shop's folder.
@@ -190,12 +190,19 @@ async fn work(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
 async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
     loop {
         let inner = shared.clone();
-        let more = shared.client.turn(move |tx| incoming(tx, &inner.catalogue, &inner.providers)).await?;
-        let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
-        let next = jobs::run_due(&desk).await?;
-        if !more {
-            return Ok(next);
+        match shared.client.turn(move |tx| incoming(tx, &inner.catalogue, &inner.providers)).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(error @ (ClientError::AskUser { .. } | ClientError::UpdateApp { .. })) => {
+                tracing::error!(code = error.code(), "a message could not be answered and is passed over");
+                shared.client.turn(passed_over).await?;
+                continue;
+            }
+            // Our own disk or a fault of ours: nothing is passed over, it is tried again.
+            Err(error) => return Err(error),
         }
+        let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
+        return jobs::run_due(&desk).await;
     }
 }
 

@@ -25,12 +25,21 @@ pub(crate) struct Desk<'a> {
 /// Does everything that is due, and says when the next thing is, in milliseconds since 1970.
 pub(crate) async fn run_due(desk: &Desk<'_>) -> Result<Option<i64>, ClientError> {
     let attempts = desk.client.turn(|tx| till::attempts_due(tx.sql(), tx.now)).await?;
+    // One that fails is tried again with the next round, and holds up no other.
+    let mut failed = None;
     for row in attempts {
-        attempt(desk, &row).await?;
+        if let Err(error) = attempt(desk, &row).await {
+            failed = Some(error);
+        }
     }
     let refunds = desk.client.turn(|tx| refund::due(tx.sql(), tx.now)).await?;
     for (row, attempt) in refunds {
-        give_back(desk, &row, &attempt).await?;
+        if let Err(error) = give_back(desk, &row, &attempt).await {
+            failed = Some(error);
+        }
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     desk.client
         .turn(|tx| {

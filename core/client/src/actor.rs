@@ -452,6 +452,7 @@ impl Actor {
                         (Question::Claim { conversation, devices }, wire::Reply::Refused(_)) => {
                             members::claimed(tx, conversation, &devices, Vec::new())
                         }
+                        (Question::Log { account, .. }, wire::Reply::Refused(_)) => contacts::log_refused(tx, account),
                         (Question::KeyPackages, wire::Reply::KeyPackageCount { .. }) => {
                             account::key_packages_published(tx)
                         }

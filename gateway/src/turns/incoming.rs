@@ -16,35 +16,41 @@ use crate::till::{self, AttemptRow, Till};
 
 /// An invoice from the catalogue can be paid for this long, in milliseconds.
 const INVOICE_LIFE_MS: i64 = 24 * 3_600_000;
-/// Messages that are taken in one turn.
-const BATCH: u32 = 50;
-
-/// Takes what nobody has acted on, and says whether there was anything.
+/// Takes the oldest message that nobody has acted on, and says whether there was one. One message, one turn: what cannot
+/// be answered holds up nobody else.
 pub(crate) fn incoming(
     tx: &mut Tx<'_>,
     catalogue: &Catalogue,
     providers: &[Box<dyn Provider>],
 ) -> Result<bool, TurnError> {
+    let Some(message) = tx.unhandled(1)?.pop() else {
+        return Ok(false);
+    };
     let till = till::load(tx)?;
-    let messages = tx.unhandled(BATCH)?;
-    for message in &messages {
-        match &message.content.body {
-            Body::Text(_) => greet(tx, &till, catalogue, message)?,
-            Body::Tap(tap) => tapped(tx, &till, catalogue, providers, message, &tap.payload)?,
-            Body::OrderPlaced(placed) => order_placed(tx, &till, catalogue, providers, message, placed)?,
-            Body::AskPayment(ask) => asked(tx, &till, message, *ask)?,
-            Body::Marks(_)
-            | Body::Card(_)
-            | Body::Hello(_)
-            | Body::Invoice(_)
-            | Body::PaymentAnswer(_)
-            | Body::Receipt(_)
-            | Body::Refund(_)
-            | Body::Unknown => {}
-        }
-        tx.set_handled(message.id)?;
+    match &message.content.body {
+        Body::Text(_) => greet(tx, &till, catalogue, &message)?,
+        Body::Tap(tap) => tapped(tx, &till, catalogue, providers, &message, &tap.payload)?,
+        Body::OrderPlaced(placed) => order_placed(tx, &till, catalogue, providers, &message, placed)?,
+        Body::AskPayment(ask) => asked(tx, &till, &message, *ask)?,
+        Body::Marks(_)
+        | Body::Card(_)
+        | Body::Hello(_)
+        | Body::Invoice(_)
+        | Body::PaymentAnswer(_)
+        | Body::Receipt(_)
+        | Body::Refund(_)
+        | Body::Unknown => {}
     }
-    Ok(!messages.is_empty())
+    tx.set_handled(message.id)?;
+    Ok(true)
+}
+
+/// A rule refused what the answer to the oldest message would have been. It is passed over, so that others are answered.
+pub(crate) fn passed_over(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    match tx.unhandled(1)?.pop() {
+        Some(message) => tx.set_handled(message.id),
+        None => Ok(()),
+    }
 }
 
 /// A shop that is written to says who it is and what it has.

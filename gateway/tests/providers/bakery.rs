@@ -54,12 +54,7 @@ pub(crate) fn create_as(reference: &str, amount: Amount) -> Create<'_> {
 }
 
 pub(crate) fn refund_of<'a>(provider_payment: &'a str, amount: Amount, reference: &'a str) -> RefundOf<'a> {
-    RefundOf {
-        provider_payment,
-        amount,
-        reference,
-        idempotency_key: reference,
-    }
+    RefundOf { provider_payment, amount, reference, idempotency_key: reference }
 }
 
 pub(crate) fn answer(operation: Operation, status: u16, body: &Value) -> HttpResponse {
@@ -76,9 +71,7 @@ pub(crate) fn body_text(request: &HttpRequest) -> &str {
 }
 
 pub(crate) fn seen(outcome: Outcome) -> (Seen, Option<Handoff>) {
-    let Outcome::Seen { seen, handoff } = outcome.clone() else {
-        panic!("{outcome:?} where a payment was expected")
-    };
+    let Outcome::Seen { seen, handoff } = outcome.clone() else { panic!("{outcome:?} where a payment was expected") };
     (seen, handoff)
 }
 
@@ -87,15 +80,11 @@ pub(crate) fn status(outcome: Outcome) -> Status {
 }
 
 pub(crate) fn rejected(reason: &str) -> Outcome {
-    Outcome::Rejected {
-        reason: reason.to_owned(),
-    }
+    Outcome::Rejected { reason: reason.to_owned() }
 }
 
 pub(crate) fn dead(reason: &str) -> Status {
-    Status::Dead {
-        reason: reason.to_owned(),
-    }
+    Status::Dead { reason: reason.to_owned() }
 }
 
 pub(crate) fn text(value: &Value) -> &str {

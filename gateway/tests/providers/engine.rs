@@ -23,13 +23,7 @@ fn attempt(provider: &dyn Provider, provider_payment: &str) -> Attempt {
     Attempt {
         state: State::Requested,
         provider_payment: Some(provider_payment.to_owned()),
-        ..Attempt::starting(
-            amount("12.50", "EUR"),
-            REFERENCE.to_owned(),
-            account,
-            provider.is_live(),
-            NOW,
-        )
+        ..Attempt::starting(amount("12.50", "EUR"), REFERENCE.to_owned(), account, provider.is_live(), NOW)
     }
 }
 
@@ -54,10 +48,7 @@ fn settles(provider: &dyn Provider, payment: &Value, at: Timestamp, method: &str
     let id = text(&payment["id"]);
     let step = after(provider, id, payment).unwrap();
     assert_eq!(step.next.state, State::Captured);
-    let settle = Effect::Settle {
-        at,
-        method: method.to_owned(),
-    };
+    let settle = Effect::Settle { at, method: method.to_owned() };
     assert_eq!(step.effects, [settle]);
 }
 
@@ -123,17 +114,11 @@ fn both_adapters_walk_through_the_machine() {
         let (created, handoff) = seen(provider.parse_payment(&answer(Operation::Create, 200, &open)));
         assert!(handoff.is_some());
         let requested = step(starting(amount("12.50", "EUR")), Input::Created(created.clone()), NOW).unwrap();
-        assert_eq!(
-            (requested.next.state, requested.effects),
-            (State::Requested, vec![Effect::Request])
-        );
+        assert_eq!((requested.next.state, requested.effects), (State::Requested, vec![Effect::Request]));
         let again = step(requested.next, Input::Created(created), NOW).unwrap();
         assert_eq!((again.next.state, again.effects), (State::Requested, vec![]));
 
-        let seen_paid = || Input::Read {
-            seen: read(provider, &paid),
-            random: 7,
-        };
+        let seen_paid = || Input::Read { seen: read(provider, &paid), random: 7 };
         let captured = step(again.next, seen_paid(), NOW).unwrap();
         assert_eq!((captured.next.state, captured.effects.len()), (State::Captured, 1));
         let again = step(captured.next, seen_paid(), NOW).unwrap();
@@ -144,29 +129,16 @@ fn both_adapters_walk_through_the_machine() {
 #[test]
 fn a_refusal_and_silence_are_told_apart() {
     let stripe = stripe("https://api.stripe.com");
-    let starting = || {
-        Attempt::starting(
-            amount("12.50", "EUR"),
-            REFERENCE.to_owned(),
-            STRIPE_ACCOUNT.to_owned(),
-            false,
-            NOW,
-        )
-    };
+    let starting =
+        || Attempt::starting(amount("12.50", "EUR"), REFERENCE.to_owned(), STRIPE_ACCOUNT.to_owned(), false, NOW);
     let refused =
         json!({ "error": { "type": "invalid_request_error", "code": "amount_too_small", "param": "amount" } });
     let Outcome::Rejected { reason } = stripe.parse_payment(&answer(Operation::Create, 400, &refused)) else {
         panic!("not refused")
     };
     let dead = step(starting(), Input::Rejected { reason }, NOW).unwrap();
-    assert_eq!(
-        (dead.next.state, dead.next.reason.as_deref()),
-        (State::Dead, Some("invoice.limits"))
-    );
-    assert_eq!(
-        stripe.parse_payment(&answer(Operation::Create, 500, &refused)),
-        Outcome::NoAnswer
-    );
+    assert_eq!((dead.next.state, dead.next.reason.as_deref()), (State::Dead, Some("invoice.limits")));
+    assert_eq!(stripe.parse_payment(&answer(Operation::Create, 500, &refused)), Outcome::NoAnswer);
     let unknown = step(starting(), Input::NoAnswer { random: 0 }, NOW).unwrap();
     assert_eq!(unknown.next.state, State::Unknown);
 }

@@ -25,13 +25,8 @@ async fn serve(routes: Router) -> String {
 async fn a_request_arrives_as_it_was_built() {
     let echo = async |headers: HeaderMap, body: Bytes| {
         let header = |name: &str| headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
-        let told = ["authorization", "idempotency-key", "content-type", "stripe-version"]
-            .map(header)
-            .join("|");
-        (
-            StatusCode::IM_A_TEAPOT,
-            format!("{told}|{}", String::from_utf8_lossy(&body)),
-        )
+        let told = ["authorization", "idempotency-key", "content-type", "stripe-version"].map(header).join("|");
+        (StatusCode::IM_A_TEAPOT, format!("{told}|{}", String::from_utf8_lossy(&body)))
     };
     let url = serve(Router::new().route("/v1/refunds", post(echo))).await;
     let request = stripe(&url).refund(&refund_of("pi_1", amount("2.50", "EUR"), "refund-1"));
@@ -85,9 +80,7 @@ async fn half_an_answer_is_no_answer() {
         let (mut call, _) = listener.accept().await.unwrap();
         let mut asked = [0; 1024];
         assert!(call.read(&mut asked).await.unwrap() > 0);
-        call.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"id\":")
-            .await
-            .unwrap();
+        call.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"id\":").await.unwrap();
     });
     let answer = Http::new().unwrap().send(&sandbox(&url).read("pay_1")).await;
     assert_eq!(answer, Err(NoAnswer::Broken));
@@ -98,12 +91,7 @@ async fn half_an_answer_is_no_answer() {
 async fn keys_do_not_travel_in_the_clear() {
     let http = Http::new().unwrap();
     let mut request = sandbox("http://127.0.0.1:1").read("pay_1");
-    for url in [
-        "http://192.0.2.1/v1/payments",
-        "http://payments.example/v1",
-        "ftp://127.0.0.1/",
-        "nonsense",
-    ] {
+    for url in ["http://192.0.2.1/v1/payments", "http://payments.example/v1", "ftp://127.0.0.1/", "nonsense"] {
         request.url = url.to_owned();
         assert_eq!(http.send(&request).await, Err(NoAnswer::Address), "{url}");
     }

@@ -10,10 +10,7 @@ use serde_json::Value;
 /// The Python that `cargo xtask test` prepared. It fails rather than skip: a test that did not run proves nothing.
 fn python() -> PathBuf {
     if let Some(why) = env::var_os("COMPTOIR_PEER_MISSING") {
-        panic!(
-            "the peer of this test could not be installed: {}",
-            why.to_string_lossy()
-        );
+        panic!("the peer of this test could not be installed: {}", why.to_string_lossy());
     }
     let named = env::var_os("COMPTOIR_PEER_PYTHON").map(PathBuf::from);
     let python = named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers/bin/python"));
@@ -54,14 +51,9 @@ impl LocalStripe {
     pub(crate) fn start() -> Self {
         let mut child = script("serve_localstripe.py").spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port: u16 = line.trim().parse().expect("localstripe says its port");
-        Self {
-            url: format!("http://127.0.0.1:{port}"),
-            child,
-        }
+        Self { url: format!("http://127.0.0.1:{port}"), child }
     }
 }
 

@@ -45,10 +45,7 @@ fn error(code: &str, field: Option<&str>) -> Value {
 #[test]
 fn a_creation_is_written_out() {
     let request = sandbox(URL).create(&create(amount("12.50", "EUR")));
-    assert_eq!(
-        (request.method, request.url.as_str()),
-        (Method::Post, "http://127.0.0.1:8090/v1/payments")
-    );
+    assert_eq!((request.method, request.url.as_str()), (Method::Post, "http://127.0.0.1:8090/v1/payments"));
     assert_eq!(header(&request, "authorization"), Some("Bearer sk_test_bakery"));
     assert_eq!(header(&request, "idempotency-key"), Some(REFERENCE));
     assert_eq!(header(&request, "content-type"), Some("application/json"));
@@ -79,10 +76,7 @@ fn the_other_requests_are_short() {
     let refund = sandbox.refund(&refund_of("pay_1", amount("2.50", "EUR"), "refund-1"));
     assert_eq!(header(&refund, "idempotency-key"), Some("refund-1"));
     let body: Value = serde_json::from_slice(&refund.body).unwrap();
-    assert_eq!(
-        body,
-        json!({ "payment": "pay_1", "amount_minor": 250, "reference": "refund-1" })
-    );
+    assert_eq!(body, json!({ "payment": "pay_1", "amount_minor": 250, "reference": "refund-1" }));
 }
 
 #[test]
@@ -97,22 +91,11 @@ fn every_status_comes_down_to_one_of_ours() {
     check(json!({ "last_error": "card_declined" }), Status::Open);
     check(json!({ "status": "requires_action" }), Status::Open);
     check(json!({ "status": "processing" }), Status::Processing);
-    check(
-        json!({ "status": "succeeded" }),
-        Status::Captured {
-            at: Timestamp(1_760_000_000_000),
-        },
-    );
+    check(json!({ "status": "succeeded" }), Status::Captured { at: Timestamp(1_760_000_000_000) });
     check(json!({ "status": "canceled" }), dead("submit.bank_left"));
-    check(
-        json!({ "status": "canceled", "last_error": "card_declined" }),
-        dead("card.declined"),
-    );
+    check(json!({ "status": "canceled", "last_error": "card_declined" }), dead("card.declined"));
     check(json!({ "status": "expired" }), dead("submit.bank_late"));
-    check(
-        json!({ "status": "expired", "last_error": "authentication_failed" }),
-        dead("submit.bank_failed"),
-    );
+    check(json!({ "status": "expired", "last_error": "authentication_failed" }), dead("submit.bank_failed"));
 }
 
 #[test]
@@ -130,9 +113,7 @@ fn a_payment_is_handed_on_as_the_provider_says_it() {
             live: true,
             method: "card".to_owned(),
         },
-        handoff: Some(Handoff::Page {
-            url: "http://127.0.0.1:8090/pay/pay_0a1b?t=secret".to_owned(),
-        }),
+        handoff: Some(Handoff::Page { url: "http://127.0.0.1:8090/pay/pay_0a1b?t=secret".to_owned() }),
     };
     assert_eq!(outcome, expected);
 }
@@ -141,11 +122,7 @@ fn a_payment_is_handed_on_as_the_provider_says_it() {
 fn an_answer_in_doubt_is_no_answer() {
     let check = |operation, status, body: &str| {
         let response = comptoir_gateway::provider::HttpResponse::new(operation, status, body);
-        assert_eq!(
-            sandbox(URL).parse_payment(&response),
-            Outcome::NoAnswer,
-            "{operation:?} {status} {body}"
-        );
+        assert_eq!(sandbox(URL).parse_payment(&response), Outcome::NoAnswer, "{operation:?} {status} {body}");
     };
     let good = payment(&json!({})).to_string();
     for (status, body) in [
@@ -164,16 +141,10 @@ fn an_answer_in_doubt_is_no_answer() {
         (201, payment(&json!({ "status": "half_paid" })).to_string()),
         (201, payment(&json!({ "currency": "XXX" })).to_string()),
         (201, payment(&json!({ "amount_minor": 12.5 })).to_string()),
-        (
-            201,
-            payment(&json!({ "amount_minor": 1_000_000_000_000_i64 })).to_string(),
-        ),
+        (201, payment(&json!({ "amount_minor": 1_000_000_000_000_i64 })).to_string()),
         (201, payment(&json!({ "id": "../../x" })).to_string()),
         (201, payment(&json!({ "pay_url": null })).to_string()),
-        (
-            201,
-            payment(&json!({ "pay_url": "http://elsewhere.example/pay" })).to_string(),
-        ),
+        (201, payment(&json!({ "pay_url": "http://elsewhere.example/pay" })).to_string()),
         (201, payment(&json!({ "pay_url": "javascript:alert(1)" })).to_string()),
         (201, good.replacen("\"live\":false", "\"live\":true,\"live\":false", 1)),
     ] {
@@ -211,11 +182,7 @@ fn of_several_payments_the_one_that_may_be_paid_is_found() {
     let with = |id: &str, status: &str| payment(&json!({ "id": id, "status": status }));
     assert_eq!(find(&[]), Outcome::NotFound);
     assert_eq!(find(&[payment(&json!({ "reference": "order-2" }))]), Outcome::NotFound);
-    let (found, _) = seen(find(&[
-        with("a", "canceled"),
-        with("b", "succeeded"),
-        with("c", "awaiting_payer"),
-    ]));
+    let (found, _) = seen(find(&[with("a", "canceled"), with("b", "succeeded"), with("c", "awaiting_payer")]));
     assert_eq!(found.provider_payment, "b");
     let (found, handoff) = seen(find(&[with("a", "expired"), with("b", "awaiting_payer")]));
     assert_eq!((found.provider_payment.as_str(), handoff.is_some()), ("b", true));
@@ -227,13 +194,8 @@ fn of_several_payments_the_one_that_may_be_paid_is_found() {
 
 #[test]
 fn refunds_are_done_refused_or_unknown() {
-    let done = RefundOutcome::Done {
-        provider_refund: "re_0a1b".to_owned(),
-        amount: amount("2.50", "EUR"),
-    };
-    let failed = RefundOutcome::Rejected {
-        reason: "refund.failed".to_owned(),
-    };
+    let done = RefundOutcome::Done { provider_refund: "re_0a1b".to_owned(), amount: amount("2.50", "EUR") };
+    let failed = RefundOutcome::Rejected { reason: "refund.failed".to_owned() };
     let sandbox = sandbox(URL);
     for (status, body, expected) in [
         (201, refund(&json!({})), &done),
@@ -247,11 +209,7 @@ fn refunds_are_done_refused_or_unknown() {
         (500, error("not_stored", None), &RefundOutcome::NoAnswer),
         (422, json!("nonsense"), &RefundOutcome::NoAnswer),
     ] {
-        assert_eq!(
-            &sandbox.parse_refund(&answer(Operation::Refund, status, &body)),
-            expected,
-            "{status} {body}"
-        );
+        assert_eq!(&sandbox.parse_refund(&answer(Operation::Refund, status, &body)), expected, "{status} {body}");
     }
     let list = json!({ "refunds": [refund(&json!({ "reference": "refund-0" })), refund(&json!({}))] });
     let found =
@@ -282,21 +240,9 @@ fn a_configuration_names_the_field_that_is_wrong() {
     check(&good.replace("'bakery'", "'the bakery'"), Some("sandbox.account"));
     check(&good.replace("'key'", "'nothing'"), Some("sandbox.secret_key_file"));
     check(&good.replace("'key'", "'empty'"), Some("sandbox.secret_key_file"));
-    check(
-        &format!("{good}webhook_secret_file = 'empty'"),
-        Some("sandbox.webhook_secret_file"),
-    );
-    check(
-        &format!("{good}previous_webhook_secret_file = 'key'"),
-        Some("sandbox.previous_webhook_secret_file"),
-    );
+    check(&format!("{good}webhook_secret_file = 'empty'"), Some("sandbox.webhook_secret_file"));
+    check(&format!("{good}previous_webhook_secret_file = 'key'"), Some("sandbox.previous_webhook_secret_file"));
     assert!(toml::from_str::<SandboxConfig>(&format!("{good}secret_key = 'x'")).is_err());
     let error = Sandbox::new(URL, "", Secret::new("x"), vec![]).unwrap_err();
-    assert!(matches!(
-        error,
-        ConfigError::Field {
-            field: "sandbox.account",
-            ..
-        }
-    ));
+    assert!(matches!(error, ConfigError::Field { field: "sandbox.account", .. }));
 }

@@ -61,10 +61,7 @@ impl Counter {
         let outcome = self.create(&create_as(reference, amount("12.50", "EUR"))).await;
         let (seen, handoff) = seen(outcome);
         assert_eq!((&seen.status, seen.amount), (&Status::Open, amount("12.50", "EUR")));
-        assert_eq!(
-            (seen.reference.as_str(), seen.account.as_str()),
-            (reference, SANDBOX_ACCOUNT)
-        );
+        assert_eq!((seen.reference.as_str(), seen.account.as_str()), (reference, SANDBOX_ACCOUNT));
         match handoff {
             Some(Handoff::Page { url }) => (seen.provider_payment, url),
             other => panic!("{other:?} is no page"),
@@ -104,9 +101,7 @@ impl Counter {
     }
 
     async fn refund(&self, payment: &str, amount: Amount, reference: &str) -> RefundOutcome {
-        let response = self
-            .send(self.sandbox.refund(&refund_of(payment, amount, reference)))
-            .await;
+        let response = self.send(self.sandbox.refund(&refund_of(payment, amount, reference))).await;
         self.sandbox.parse_refund(&response)
     }
 
@@ -189,10 +184,7 @@ async fn three_d_secure_passes_fails_and_is_answered_no() {
 #[tokio::test]
 async fn an_unknown_outcome_is_known_in_the_end() {
     let counter = open().await;
-    for (card, expected) in [
-        (UNKNOWN_PAID, Status::Captured { at: NOW }),
-        (UNKNOWN_DECLINED, Status::Open),
-    ] {
+    for (card, expected) in [(UNKNOWN_PAID, Status::Captured { at: NOW }), (UNKNOWN_DECLINED, Status::Open)] {
         let (payment, page) = counter.payment(&card[card.len() - 4..]).await;
         assert_eq!(counter.pay(&page, card).await.0, 500);
         assert_eq!(status(counter.read(&payment).await), Status::Processing);
@@ -216,17 +208,9 @@ async fn webhooks_come_late() {
 async fn webhooks_come_twice_and_are_known_by_their_event() {
     let mut counter = open().await;
     let payment = counter.paid("order-1", WEBHOOK_TWICE).await;
-    let types = [
-        "payment.processing",
-        "payment.processing",
-        "payment.succeeded",
-        "payment.succeeded",
-    ];
+    let types = ["payment.processing", "payment.processing", "payment.succeeded", "payment.succeeded"];
     let events = counter.hints(&payment, HintKind::Payment, &types).await;
-    assert!(
-        events[0] == events[1] && events[1] != events[2] && events[2] == events[3],
-        "{events:?}"
-    );
+    assert!(events[0] == events[1] && events[1] != events[2] && events[2] == events[3], "{events:?}");
 }
 
 #[tokio::test]
@@ -266,14 +250,8 @@ async fn only_our_webhooks_are_believed() {
     assert_eq!(verify(&ours, NOW.plus_ms(-300_001)), Err(WebhookRefused::TooNew));
     let brewery = adapter("brewery", &[WEBHOOK_SECRET]);
     assert_eq!(verify(&brewery, NOW), Err(WebhookRefused::OtherAccount));
-    assert_eq!(
-        verify(&adapter(SANDBOX_ACCOUNT, &["whsec_new"]), NOW),
-        Err(WebhookRefused::NotSigned)
-    );
-    assert_eq!(
-        verify(&adapter(SANDBOX_ACCOUNT, &[]), NOW),
-        Err(WebhookRefused::NotConfigured)
-    );
+    assert_eq!(verify(&adapter(SANDBOX_ACCOUNT, &["whsec_new"]), NOW), Err(WebhookRefused::NotSigned));
+    assert_eq!(verify(&adapter(SANDBOX_ACCOUNT, &[]), NOW), Err(WebhookRefused::NotConfigured));
 }
 
 #[tokio::test]
@@ -283,10 +261,7 @@ async fn a_creation_may_be_sent_again_and_is_found_by_its_reference() {
     let (payment, page) = counter.payment("order-1").await;
     assert_eq!(counter.payment("order-1").await, (payment.clone(), page.clone()));
     let (found, handoff) = seen(counter.find("order-1").await);
-    assert_eq!(
-        (found.provider_payment, handoff),
-        (payment.clone(), Some(Handoff::Page { url: page.clone() }))
-    );
+    assert_eq!((found.provider_payment, handoff), (payment.clone(), Some(Handoff::Page { url: page.clone() })));
     // Another request under the key is no proof that there is no payment.
     let other = create_as("order-1", amount("13", "EUR"));
     assert_eq!(counter.create(&other).await, Outcome::NoAnswer);
@@ -304,9 +279,7 @@ async fn a_refused_creation_is_certain() {
     assert!(!counter.sandbox.takes(nothing.amount));
     assert_eq!(counter.create(&nothing).await, rejected("invoice.limits"));
     let stranger = Sandbox::new(counter.server.url(), "bakery", Secret::new("sk_other"), vec![]).unwrap();
-    let response = counter
-        .send(stranger.create(&create_as("order-3", amount("1", "EUR"))))
-        .await;
+    let response = counter.send(stranger.create(&create_as("order-3", amount("1", "EUR")))).await;
     assert_eq!(stranger.parse_payment(&response), rejected("method.provider_down"));
     let (payment, _) = counter.payment("order-4").await;
     let response = counter.send(stranger.read(&payment)).await;
@@ -337,13 +310,8 @@ async fn money_goes_back_in_part_in_full_and_never_beyond() {
     // Again under the same key is the same refund.
     assert_eq!(counter.refund(&payment, amount("2.50", "EUR"), "refund-1").await, part);
     counter.hints(&payment, HintKind::Refund, &["refund.succeeded"]).await;
-    let failed = RefundOutcome::Rejected {
-        reason: "refund.failed".to_owned(),
-    };
-    assert_eq!(
-        counter.refund(&payment, amount("10.01", "EUR"), "refund-2").await,
-        failed
-    );
+    let failed = RefundOutcome::Rejected { reason: "refund.failed".to_owned() };
+    assert_eq!(counter.refund(&payment, amount("10.01", "EUR"), "refund-2").await, failed);
     let rest = counter.refund(&payment, amount("10", "EUR"), "refund-3").await;
     assert_eq!(counter.find_refund(&payment, "refund-3").await, rest);
     assert_eq!(counter.find_refund(&payment, "refund-1").await, part);

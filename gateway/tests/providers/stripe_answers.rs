@@ -55,9 +55,7 @@ pub(crate) fn refund(changes: &Value) -> Value {
 }
 
 pub(crate) fn list(data: &[Value], has_more: bool) -> Value {
-    let url = data
-        .first()
-        .map_or_else(String::new, |first| format!("/v1/{}s", text(&first["object"])));
+    let url = data.first().map_or_else(String::new, |first| format!("/v1/{}s", text(&first["object"])));
     json!({ "object": "list", "url": url, "has_more": has_more, "data": data })
 }
 
@@ -89,10 +87,7 @@ fn a_creation_is_written_out() {
     );
     assert_eq!(request.method, Method::Post);
     assert_eq!(header(&request, "idempotency-key"), Some(REFERENCE));
-    assert_eq!(
-        header(&request, "content-type"),
-        Some("application/x-www-form-urlencoded")
-    );
+    assert_eq!(header(&request, "content-type"), Some("application/x-www-form-urlencoded"));
     // Under one key always the same bytes: Stripe refuses another request under a used key.
     assert!(request == stripe(URL).create(&create(amount("12.50", "EUR"))));
 
@@ -109,34 +104,16 @@ fn a_creation_is_written_out() {
 #[test]
 fn the_other_requests_are_short() {
     let stripe = stripe(URL);
-    assert_eq!(
-        short(&stripe.read("pi_1")),
-        "Get /v1/payment_intents/pi_1?expand[]=latest_charge "
-    );
-    assert_eq!(
-        short(&stripe.read("../x?y")),
-        "Get /v1/payment_intents/..%2Fx%3Fy?expand[]=latest_charge "
-    );
-    assert_eq!(
-        short(&stripe.find(REFERENCE)),
-        "Get /v1/payment_intents?limit=100&expand[]=data.latest_charge "
-    );
+    assert_eq!(short(&stripe.read("pi_1")), "Get /v1/payment_intents/pi_1?expand[]=latest_charge ");
+    assert_eq!(short(&stripe.read("../x?y")), "Get /v1/payment_intents/..%2Fx%3Fy?expand[]=latest_charge ");
+    assert_eq!(short(&stripe.find(REFERENCE)), "Get /v1/payment_intents?limit=100&expand[]=data.latest_charge ");
     let cancel = stripe.cancel("pi_1", "key.cancel");
-    assert_eq!(
-        short(&cancel),
-        "Post /v1/payment_intents/pi_1/cancel expand%5B0%5D=latest_charge"
-    );
+    assert_eq!(short(&cancel), "Post /v1/payment_intents/pi_1/cancel expand%5B0%5D=latest_charge");
     assert_eq!(header(&cancel, "idempotency-key"), Some("key.cancel"));
     let refund = stripe.refund(&refund_of("pi_1", amount("2.50", "EUR"), "refund-1"));
-    assert_eq!(
-        short(&refund),
-        "Post /v1/refunds payment_intent=pi_1&amount=250&metadata%5Breference%5D=refund-1"
-    );
+    assert_eq!(short(&refund), "Post /v1/refunds payment_intent=pi_1&amount=250&metadata%5Breference%5D=refund-1");
     assert_eq!(header(&refund, "idempotency-key"), Some("refund-1"));
-    assert_eq!(
-        short(&stripe.find_refund("pi_1")),
-        "Get /v1/refunds?payment_intent=pi_1&limit=100 "
-    );
+    assert_eq!(short(&stripe.find_refund("pi_1")), "Get /v1/refunds?payment_intent=pi_1&limit=100 ");
 }
 
 #[test]
@@ -172,17 +149,9 @@ fn every_status_comes_down_to_one_of_ours() {
     check(json!({ "status": "requires_action" }), Status::Open);
     check(json!({ "status": "processing" }), Status::Processing);
     check(json!({ "status": "requires_capture" }), Status::Processing);
-    let captured_at = |at_s: i64| Status::Captured {
-        at: Timestamp(at_s * 1000),
-    };
-    check(
-        json!({ "status": "succeeded", "latest_charge": charge() }),
-        captured_at(1_760_000_042),
-    );
-    check(
-        json!({ "status": "succeeded", "latest_charge": "ch_3Nx" }),
-        captured_at(1_760_000_000),
-    );
+    let captured_at = |at_s: i64| Status::Captured { at: Timestamp(at_s * 1000) };
+    check(json!({ "status": "succeeded", "latest_charge": charge() }), captured_at(1_760_000_042));
+    check(json!({ "status": "succeeded", "latest_charge": "ch_3Nx" }), captured_at(1_760_000_000));
     check(json!({ "status": "canceled" }), dead("submit.bank_left"));
     for (code, reason) in [
         ("card_declined", "card.declined"),
@@ -193,10 +162,7 @@ fn every_status_comes_down_to_one_of_ours() {
         ("payment_intent_authentication_failure", "submit.bank_failed"),
     ] {
         let error = json!({ "type": "card_error", "code": code });
-        check(
-            json!({ "status": "canceled", "last_payment_error": error }),
-            dead(reason),
-        );
+        check(json!({ "status": "canceled", "last_payment_error": error }), dead(reason));
     }
 }
 
@@ -238,20 +204,14 @@ fn a_payment_is_handed_on_as_stripe_says_it() {
 fn what_counts_is_what_was_received() {
     let read = |intent: &Value| seen(stripe(URL).parse_payment(&answer(Operation::Read, 200, intent))).0;
     let seen = read(&paid());
-    assert_eq!(
-        (seen.amount, seen.method.as_str()),
-        (amount("12.50", "EUR"), "visa ···· 4242")
-    );
+    assert_eq!((seen.amount, seen.method.as_str()), (amount("12.50", "EUR"), "visa ···· 4242"));
     let partly = intent(&json!({ "status": "succeeded", "amount_received": 1000 }));
     assert_eq!(read(&partly).amount, amount("10", "EUR"));
 
     let mut odd = paid();
     for (card, method) in [
         (json!({ "brand": "Évil\n", "last4": "4242424242424242" }), "card"),
-        (
-            json!({ "brand": "american_express", "last4": null }),
-            "american_express",
-        ),
+        (json!({ "brand": "american_express", "last4": null }), "american_express"),
         (json!({ "brand": null, "last4": "0005" }), "card ···· 0005"),
     ] {
         odd["latest_charge"]["payment_method_details"]["card"] = card;
@@ -265,11 +225,7 @@ fn what_counts_is_what_was_received() {
 fn an_answer_in_doubt_is_no_answer() {
     let check = |operation, status, body: &str| {
         let response = HttpResponse::new(operation, status, body);
-        assert_eq!(
-            stripe(URL).parse_payment(&response),
-            Outcome::NoAnswer,
-            "{operation:?} {status} {body}"
-        );
+        assert_eq!(stripe(URL).parse_payment(&response), Outcome::NoAnswer, "{operation:?} {status} {body}");
     };
     let good = intent(&json!({})).to_string();
     for (status, body) in [
@@ -283,14 +239,8 @@ fn an_answer_in_doubt_is_no_answer() {
         (400, "<html>a proxy</html>".to_owned()),
         (402, r#"{"error":"no"}"#.to_owned()),
         (400, error("idempotency_error", None, None).to_string()),
-        (
-            409,
-            error("invalid_request_error", Some("idempotency_key_in_use"), None).to_string(),
-        ),
-        (
-            429,
-            error("invalid_request_error", Some("rate_limit"), None).to_string(),
-        ),
+        (409, error("invalid_request_error", Some("idempotency_key_in_use"), None).to_string()),
+        (429, error("invalid_request_error", Some("rate_limit"), None).to_string()),
         (400, error("api_error", None, None).to_string()),
         (200, intent(&json!({ "object": "setup_intent" })).to_string()),
         (200, intent(&json!({ "status": "half_paid" })).to_string()),
@@ -300,10 +250,7 @@ fn an_answer_in_doubt_is_no_answer() {
         (200, intent(&json!({ "amount": 12.5 })).to_string()),
         (200, intent(&json!({ "id": "../../x" })).to_string()),
         (200, intent(&json!({ "client_secret": null })).to_string()),
-        (
-            200,
-            good.replacen("\"livemode\":false", "\"livemode\":true,\"livemode\":false", 1),
-        ),
+        (200, good.replacen("\"livemode\":false", "\"livemode\":true,\"livemode\":false", 1)),
     ] {
         check(Operation::Create, status, &body);
     }
@@ -311,16 +258,8 @@ fn an_answer_in_doubt_is_no_answer() {
     check(Operation::Read, 200, &overflow);
     // What proves something about a creation proves nothing about a payment that exists.
     for operation in [Operation::Read, Operation::Cancel] {
-        for (status, code) in [
-            (404, "resource_missing"),
-            (400, "payment_intent_unexpected_state"),
-            (401, ""),
-        ] {
-            check(
-                operation,
-                status,
-                &error("invalid_request_error", Some(code), None).to_string(),
-            );
+        for (status, code) in [(404, "resource_missing"), (400, "payment_intent_unexpected_state"), (401, "")] {
+            check(operation, status, &error("invalid_request_error", Some(code), None).to_string());
         }
     }
 }
@@ -330,12 +269,7 @@ fn a_refused_creation_says_why() {
     for (status, code, param, reason) in [
         (400, Some("amount_too_small"), Some("amount"), "invoice.limits"),
         (400, Some("amount_too_large"), Some("amount"), "invoice.limits"),
-        (
-            400,
-            Some("parameter_invalid_integer"),
-            Some("amount"),
-            "invoice.currency",
-        ),
+        (400, Some("parameter_invalid_integer"), Some("amount"), "invoice.currency"),
         (400, None, Some("currency"), "invoice.currency"),
         (400, None, None, "method.provider_down"),
         (401, None, None, "method.provider_down"),
@@ -358,13 +292,7 @@ fn a_list_without_ours_proves_something_only_when_it_is_whole() {
     assert_eq!(find(&[other.clone(), strange.clone()], false), Outcome::NotFound);
     assert_eq!(find(&[other.clone(), strange.clone()], true), Outcome::NoAnswer);
     let ours = |id: &str, status: &str| intent(&json!({ "id": id, "status": status }));
-    let data = [
-        other,
-        ours("pi_a", "canceled"),
-        ours("pi_b", "succeeded"),
-        ours("pi_c", "requires_action"),
-        strange,
-    ];
+    let data = [other, ours("pi_a", "canceled"), ours("pi_b", "succeeded"), ours("pi_c", "requires_action"), strange];
     assert_eq!(seen(find(&data, true)).0.provider_payment, "pi_b");
     assert_eq!(find(&[ours("pi_a", "brand_new_status")], false), Outcome::NoAnswer);
     for (status, body) in [
@@ -380,16 +308,9 @@ fn a_list_without_ours_proves_something_only_when_it_is_whole() {
 
 #[test]
 fn refunds_are_done_on_their_way_refused_or_unknown() {
-    let done = RefundOutcome::Done {
-        provider_refund: "re_3Nx".to_owned(),
-        amount: amount("2.50", "EUR"),
-    };
-    let pending = RefundOutcome::Pending {
-        provider_refund: "re_3Nx".to_owned(),
-    };
-    let failed = RefundOutcome::Rejected {
-        reason: "refund.failed".to_owned(),
-    };
+    let done = RefundOutcome::Done { provider_refund: "re_3Nx".to_owned(), amount: amount("2.50", "EUR") };
+    let pending = RefundOutcome::Pending { provider_refund: "re_3Nx".to_owned() };
+    let failed = RefundOutcome::Rejected { reason: "refund.failed".to_owned() };
     let stripe = stripe(URL);
     let too_much = error("invalid_request_error", Some("charge_already_refunded"), None);
     for (status, body, expected) in [
@@ -402,11 +323,7 @@ fn refunds_are_done_on_their_way_refused_or_unknown() {
         (200, refund(&json!({ "status": "new" })), &RefundOutcome::NoAnswer),
         (200, refund(&json!({ "object": "charge" })), &RefundOutcome::NoAnswer),
         (400, too_much.clone(), &failed),
-        (
-            404,
-            error("invalid_request_error", Some("resource_missing"), None),
-            &failed,
-        ),
+        (404, error("invalid_request_error", Some("resource_missing"), None), &failed),
         (401, too_much.clone(), &RefundOutcome::NoAnswer),
         (403, too_much.clone(), &RefundOutcome::NoAnswer),
         (409, too_much.clone(), &RefundOutcome::NoAnswer),
@@ -414,16 +331,9 @@ fn refunds_are_done_on_their_way_refused_or_unknown() {
         (500, too_much, &RefundOutcome::NoAnswer),
         (400, error("idempotency_error", None, None), &RefundOutcome::NoAnswer),
     ] {
-        assert_eq!(
-            &stripe.parse_refund(&answer(Operation::Refund, status, &body)),
-            expected,
-            "{status} {body}"
-        );
+        assert_eq!(&stripe.parse_refund(&answer(Operation::Refund, status, &body)), expected, "{status} {body}");
     }
-    let others = [
-        refund(&json!({ "metadata": null })),
-        refund(&json!({ "metadata": { "reference": "refund-0" } })),
-    ];
+    let others = [refund(&json!({ "metadata": null })), refund(&json!({ "metadata": { "reference": "refund-0" } }))];
     let found = |data: &[Value], has_more| {
         stripe.parse_found_refund(&answer(Operation::FindRefund, 200, &list(data, has_more)), "refund-1")
     };
@@ -432,10 +342,7 @@ fn refunds_are_done_on_their_way_refused_or_unknown() {
     let [first, second] = others;
     assert_eq!(found(&[first, second, refund(&json!({}))], true), done);
     let response = answer(Operation::FindRefund, 500, &list(&[], false));
-    assert_eq!(
-        stripe.parse_found_refund(&response, "refund-1"),
-        RefundOutcome::NoAnswer
-    );
+    assert_eq!(stripe.parse_found_refund(&response, "refund-1"), RefundOutcome::NoAnswer);
 }
 
 #[test]
@@ -462,39 +369,25 @@ fn a_configuration_names_the_field_that_is_wrong() {
     check(&test.replace("'test'", "'restricted'"), None);
     check(&format!("{test}webhook_secret_file = 'webhook'"), None);
     check(&test.replace("'test'", "'live'"), Some("stripe.secret_key_file"));
-    check(
-        &test.replace("live = false", "live = true"),
-        Some("stripe.publishable_key"),
-    );
+    check(&test.replace("live = false", "live = true"), Some("stripe.publishable_key"));
     check(&test.replace("pk_test", "pk_live"), Some("stripe.publishable_key"));
-    check(
-        &test.replace("pk_test_bakery", "sk_test_bakery"),
-        Some("stripe.publishable_key"),
-    );
+    check(&test.replace("pk_test_bakery", "sk_test_bakery"), Some("stripe.publishable_key"));
     check(&test.replace("'test'", "'webhook'"), Some("stripe.secret_key_file"));
     check(&test.replace("'test'", "'nothing'"), Some("stripe.secret_key_file"));
     check(&test.replace("acct_", ""), Some("stripe.account"));
-    check(
-        &format!("{test}webhook_secret_file = 'test'"),
-        Some("stripe.webhook_secret_file"),
-    );
+    check(&format!("{test}webhook_secret_file = 'test'"), Some("stripe.webhook_secret_file"));
     check(
         &format!("{test}webhook_secret_file = 'webhook'\nprevious_webhook_secret_file = 'test'"),
         Some("stripe.webhook_secret_file"),
     );
     check(&format!("{test}url = 'http://api.stripe.com'"), Some("stripe.url"));
-    let live = test
-        .replace("live = false", "live = true")
-        .replace("pk_test", "pk_live");
+    let live = test.replace("live = false", "live = true").replace("pk_test", "pk_live");
     check(&live.replace("'test'", "'live'"), None);
     check(&live, Some("stripe.secret_key_file"));
     assert!(toml::from_str::<StripeConfig>(&format!("{test}secret_key = 'x'")).is_err());
 
     let keys = format!("{:?}", stripe_keys(URL));
     assert!(!keys.contains("sk_test") && !keys.contains("whsec"), "{keys}");
-    let empty = comptoir_gateway::provider::StripeKeys {
-        secret_key: Secret::new(""),
-        ..stripe_keys(URL)
-    };
+    let empty = comptoir_gateway::provider::StripeKeys { secret_key: Secret::new(""), ..stripe_keys(URL) };
     assert!(Stripe::new(empty).is_err());
 }

@@ -49,10 +49,7 @@ impl Counter {
         let response = self.send(self.stripe.create(&create_as(reference, amount))).await;
         let (seen, handoff) = seen(self.stripe.parse_payment(&response));
         assert_eq!((&seen.status, seen.amount), (&Status::Open, amount));
-        assert_eq!(
-            (seen.reference.as_str(), seen.account.as_str()),
-            (reference, STRIPE_ACCOUNT)
-        );
+        assert_eq!((seen.reference.as_str(), seen.account.as_str()), (reference, STRIPE_ACCOUNT));
         assert!(!seen.live);
         (seen.provider_payment, handoff.unwrap())
     }
@@ -84,10 +81,7 @@ impl Counter {
     }
 
     async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let request = self
-            .phone
-            .post(format!("{}{path}", self.peer.url))
-            .bearer_auth("sk_test_phone");
+        let request = self.phone.post(format!("{}{path}", self.peer.url)).bearer_auth("sk_test_phone");
         let response = request.json(body).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap_or_default())
     }
@@ -95,9 +89,7 @@ impl Counter {
     /// The payer types a card into the sheet and confirms.
     async fn enters(&self, payment: &str, card: &str) -> (u16, Value) {
         let card = json!({ "number": card, "exp_month": 12, "exp_year": 2090, "cvc": "123" });
-        let (status, method) = self
-            .post("/v1/payment_methods", &json!({ "type": "card", "card": card }))
-            .await;
+        let (status, method) = self.post("/v1/payment_methods", &json!({ "type": "card", "card": card })).await;
         assert_eq!(status, 200, "{method}");
         let path = format!("/v1/payment_intents/{payment}");
         let (status, _) = self.post(&path, &json!({ "payment_method": method["id"] })).await;
@@ -107,13 +99,7 @@ impl Counter {
 
     /// The payer answers the bank, in the sheet: it knows the publishable key and the client secret, and nothing else.
     async fn answers_the_bank(&self, handoff: &Handoff, yes: bool) -> u16 {
-        let Handoff::Sdk {
-            publishable_key,
-            client_secret,
-        } = handoff
-        else {
-            panic!("{handoff:?} is no sheet")
-        };
+        let Handoff::Sdk { publishable_key, client_secret } = handoff else { panic!("{handoff:?} is no sheet") };
         let (payment, _) = client_secret.split_once("_secret_").unwrap();
         let url = format!("{}/v1/payment_intents/{payment}/_authenticate", self.peer.url);
         let body = json!({ "key": publishable_key, "client_secret": client_secret, "success": yes });
@@ -148,10 +134,7 @@ async fn a_card_pays() {
     assert_eq!(counter.enters(&payment, APPROVES).await.0, 200);
     let (paid, handoff) = seen(counter.read(&payment).await);
     assert_eq!((paid.amount, handoff), (amount("12.50", "EUR"), None));
-    assert_eq!(
-        (paid.reference.as_str(), paid.account.as_str()),
-        ("order-1", STRIPE_ACCOUNT)
-    );
+    assert_eq!((paid.reference.as_str(), paid.account.as_str()), ("order-1", STRIPE_ACCOUNT));
     assert!(is_captured(counter.read(&payment).await));
 }
 
@@ -163,13 +146,8 @@ async fn currencies_keep_their_value() {
         assert_eq!(seen(counter.read(&payment).await).0.amount, amount(text, code));
     }
     // What Stripe cannot express is refused for certain.
-    let response = counter
-        .send(counter.stripe.create(&create(amount("12.50", "MGA"))))
-        .await;
-    assert_eq!(
-        counter.stripe.parse_payment(&response),
-        rejected("method.provider_down")
-    );
+    let response = counter.send(counter.stripe.create(&create(amount("12.50", "MGA")))).await;
+    assert_eq!(counter.stripe.parse_payment(&response), rejected("method.provider_down"));
 }
 
 #[tokio::test]
@@ -243,13 +221,7 @@ async fn money_goes_back_in_part_and_in_full() {
     let payment = counter.paid("order-1", amount("12.50", "EUR")).await;
     assert_eq!(counter.find_refund(&payment, "refund-1").await, RefundOutcome::NotFound);
     let part = counter.refund(&payment, amount("2.50", "EUR"), "refund-1").await;
-    let RefundOutcome::Done {
-        provider_refund,
-        amount: given_back,
-    } = &part
-    else {
-        panic!("{part:?}")
-    };
+    let RefundOutcome::Done { provider_refund, amount: given_back } = &part else { panic!("{part:?}") };
     assert!(provider_refund.starts_with("re_"));
     assert_eq!(*given_back, amount("2.50", "EUR"));
     let rest = counter.refund(&payment, amount("10", "EUR"), "refund-2").await;
@@ -281,11 +253,8 @@ async fn webhooks_over_a_socket_are_verified_and_lead_to_a_read() {
     ] {
         let event = delivered.event();
         assert_eq!(event["type"], kind);
-        let hint = Hint {
-            event: text(&event["id"]).to_owned(),
-            provider_payment: payment.clone(),
-            kind: HintKind::Payment,
-        };
+        let hint =
+            Hint { event: text(&event["id"]).to_owned(), provider_payment: payment.clone(), kind: HintKind::Payment };
         assert_eq!(delivered.verify(&counter.stripe, now()), Ok(hint.clone()));
         // Again is fine: the event says that it is the same one.
         assert_eq!(delivered.verify(&counter.stripe, now()), Ok(hint));
@@ -296,11 +265,7 @@ async fn webhooks_over_a_socket_are_verified_and_lead_to_a_read() {
     let delivered = &deliveries[1];
     for at in 0..delivered.body.len() {
         let tampered = delivered.tampered(at);
-        assert_eq!(
-            tampered.verify(&counter.stripe, now()),
-            Err(WebhookRefused::NotSigned),
-            "byte {at}"
-        );
+        assert_eq!(tampered.verify(&counter.stripe, now()), Err(WebhookRefused::NotSigned), "byte {at}");
     }
     let with_secrets = |secrets: &[&str]| {
         Stripe::new(StripeKeys {
@@ -313,27 +278,15 @@ async fn webhooks_over_a_socket_are_verified_and_lead_to_a_read() {
     assert_eq!(verify(&["whsec_other"], now()), Err(WebhookRefused::NotSigned));
     assert_eq!(verify(&["whsec_new", WEBHOOK_SECRET], now()), Ok(()));
     assert_eq!(verify(&[], now()), Err(WebhookRefused::NotConfigured));
-    assert_eq!(
-        verify(&[WEBHOOK_SECRET], now().plus_ms(302_000)),
-        Err(WebhookRefused::TooOld)
-    );
-    assert_eq!(
-        verify(&[WEBHOOK_SECRET], now().plus_ms(-310_000)),
-        Err(WebhookRefused::TooNew)
-    );
+    assert_eq!(verify(&[WEBHOOK_SECRET], now().plus_ms(302_000)), Err(WebhookRefused::TooOld));
+    assert_eq!(verify(&[WEBHOOK_SECRET], now().plus_ms(-310_000)), Err(WebhookRefused::TooNew));
     let mut unsigned = delivered.clone();
     unsigned.headers.remove("stripe-signature");
-    assert_eq!(
-        unsigned.verify(&counter.stripe, now()),
-        Err(WebhookRefused::NoSignature)
-    );
+    assert_eq!(unsigned.verify(&counter.stripe, now()), Err(WebhookRefused::NoSignature));
     let mut downgraded = delivered.clone();
     let header = downgraded.headers.get_mut("stripe-signature").unwrap();
     *header = header.replace("v1=", "v0=");
-    assert_eq!(
-        downgraded.verify(&counter.stripe, now()),
-        Err(WebhookRefused::BadSignatureHeader)
-    );
+    assert_eq!(downgraded.verify(&counter.stripe, now()), Err(WebhookRefused::BadSignatureHeader));
     let live = Stripe::new(StripeKeys {
         live: true,
         publishable_key: "pk_live_bakery".to_owned(),

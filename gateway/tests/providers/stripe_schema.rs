@@ -80,19 +80,16 @@ fn fits(template: &str, path: &str) -> bool {
 fn query_schema(parameters: &Value) -> Value {
     let parameters = parameters.as_array().unwrap().iter();
     let in_query = parameters.filter(|parameter| parameter["in"] == "query");
-    let properties: Map<String, Value> = in_query
-        .map(|parameter| (text(&parameter["name"]).to_owned(), parameter["schema"].clone()))
-        .collect();
+    let properties: Map<String, Value> =
+        in_query.map(|parameter| (text(&parameter["name"]).to_owned(), parameter["schema"].clone())).collect();
     json!({ "type": "object", "additionalProperties": false, "properties": properties })
 }
 
 fn nullable_to_any_of(value: Value) -> Value {
     match value {
         Value::Object(object) => {
-            let mut object: Map<String, Value> = object
-                .into_iter()
-                .map(|(name, value)| (name, nullable_to_any_of(value)))
-                .collect();
+            let mut object: Map<String, Value> =
+                object.into_iter().map(|(name, value)| (name, nullable_to_any_of(value))).collect();
             match object.remove("nullable") {
                 Some(Value::Bool(true)) => json!({ "anyOf": [{ "type": "null" }, object] }),
                 _ => Value::Object(object),
@@ -112,11 +109,7 @@ fn insert(fields: &mut Map<String, Value>, name: &str, value: &str) {
             *place = json!({});
         }
         let inner = place.as_object_mut().unwrap();
-        let part = if part.is_empty() {
-            inner.len().to_string()
-        } else {
-            part.to_owned()
-        };
+        let part = if part.is_empty() { inner.len().to_string() } else { part.to_owned() };
         place = inner.entry(part).or_insert(Value::Null);
     }
     assert!(place.is_null(), "{name} stands there twice");
@@ -128,11 +121,7 @@ fn indices_to_lists(value: Value) -> Value {
         Value::Object(object) => {
             let is_list = !object.is_empty() && (0..object.len()).all(|i| object.contains_key(&i.to_string()));
             let object = object.into_iter().map(|(name, value)| (name, indices_to_lists(value)));
-            if is_list {
-                object.map(|(_, value)| value).collect()
-            } else {
-                Value::Object(object.collect())
-            }
+            if is_list { object.map(|(_, value)| value).collect() } else { Value::Object(object.collect()) }
         }
         plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => plain,
     }
@@ -194,16 +183,10 @@ fn the_check_finds_what_is_wrong() {
         let faults = published.faults_of_request(&request).join("; ");
         assert!(faults.contains(expected), "{faults} where {expected} was expected");
     };
-    check(
-        &|body| body.replace("amount=1250&", ""),
-        "\"amount\" is a required property",
-    );
+    check(&|body| body.replace("amount=1250&", ""), "\"amount\" is a required property");
     check(&|body| body.replace("1250", "12.50"), "is not of type \"integer\"");
     check(&|body| format!("{body}&tip=1"), "'tip' was unexpected");
-    check(
-        &|body| format!("{body}&capture_method=never"),
-        "\"never\" is not one of",
-    );
+    check(&|body| format!("{body}&capture_method=never"), "\"never\" is not one of");
     check(&|body| body.replace("%5B0%5D", ""), "is not of type \"array\"");
     check(&|_| "amount=1&currency=eur&metadata=x".to_owned(), "\"x\" is not");
     let mut request = stripe(URL).find(REFERENCE);
@@ -211,11 +194,7 @@ fn the_check_finds_what_is_wrong() {
     assert!(!published.faults_of_request(&request).is_empty());
     request.url = format!("{URL}/v1/charges");
     assert!(!published.faults_of_request(&request).is_empty());
-    assert!(
-        !published
-            .faults_of_object("payment_intent", &intent(&json!({ "amount": "1250" })))
-            .is_empty()
-    );
+    assert!(!published.faults_of_object("payment_intent", &intent(&json!({ "amount": "1250" }))).is_empty());
 }
 
 #[test]
@@ -227,32 +206,18 @@ fn the_answers_in_our_tests_have_the_published_shape() {
         ("payment_intent", paid()),
         ("payment_intent", intent(&json!({ "last_payment_error": declined }))),
         ("payment_intent", intent(&json!({ "on_behalf_of": "acct_thief" }))),
-        (
-            "payment_intent",
-            intent(&json!({ "transfer_data": { "destination": "acct_thief" } })),
-        ),
+        ("payment_intent", intent(&json!({ "transfer_data": { "destination": "acct_thief" } }))),
         ("charge", charge()),
         ("refund", refund(&json!({}))),
         ("refund", refund(&json!({ "status": null, "metadata": null }))),
-        (
-            "error",
-            error("invalid_request_error", Some("amount_too_small"), Some("amount")),
-        ),
+        ("error", error("invalid_request_error", Some("amount_too_small"), Some("amount"))),
     ] {
-        assert_eq!(
-            published.faults_of_object(name, &object),
-            Vec::<String>::new(),
-            "{name} {object}"
-        );
+        assert_eq!(published.faults_of_object(name, &object), Vec::<String>::new(), "{name} {object}");
     }
     for (address, data) in [("/v1/payment_intents", paid()), ("/v1/refunds", refund(&json!({})))] {
         let schema = &published.extract["paths"][address]["get"]["response"];
         let list = list(&[data], true);
-        assert_eq!(
-            faults(&published.validator(schema), &list),
-            Vec::<String>::new(),
-            "{address}"
-        );
+        assert_eq!(faults(&published.validator(schema), &list), Vec::<String>::new(), "{address}");
     }
 }
 

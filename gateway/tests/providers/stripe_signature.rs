@@ -32,9 +32,7 @@ impl Case {
             ..stripe_keys("https://api.stripe.com")
         });
         let header = |name: &str| (name == "stripe-signature").then(|| self.header.clone());
-        let verdict = stripe
-            .unwrap()
-            .verify_webhook(&header, &self.body, Timestamp(NOW_S * 1000));
+        let verdict = stripe.unwrap().verify_webhook(&header, &self.body, Timestamp(NOW_S * 1000));
         verdict.map(|_| ())
     }
 
@@ -49,10 +47,8 @@ impl Case {
 /// Stripe's library signs the event for each of these times and secrets.
 fn signed(times: &[i64]) -> Vec<String> {
     let body = event().to_string();
-    let sign: Vec<Value> = times
-        .iter()
-        .map(|at_s| json!({ "body": body, "secret": WEBHOOK_SECRET, "at_s": at_s }))
-        .collect();
+    let sign: Vec<Value> =
+        times.iter().map(|at_s| json!({ "body": body, "secret": WEBHOOK_SECRET, "at_s": at_s })).collect();
     let answer = ask_stripe_library(&json!({ "now_s": NOW_S, "sign": sign, "cases": [] }));
     let signed = answer["signed"].as_array().unwrap();
     signed.iter().map(|header| text(header).to_owned()).collect()
@@ -104,11 +100,7 @@ fn corpus() -> Vec<Case> {
         .collect();
     let signed = signed(&times);
     let body = event().to_string().into_bytes();
-    let case = |header: &str| Case {
-        header: header.to_owned(),
-        body: body.clone(),
-        secret: WEBHOOK_SECRET,
-    };
+    let case = |header: &str| Case { header: header.to_owned(), body: body.clone(), secret: WEBHOOK_SECRET };
     let mut cases: Vec<Case> = signed.iter().map(|header| case(header)).collect();
     let good = &signed[5];
     let (time, signature) = good.split_once(',').unwrap();
@@ -185,10 +177,7 @@ fn we_accept_what_stripes_library_signs_and_nothing_that_it_refuses() {
         }
     }
     // The corpus has plenty of each, or it would prove little.
-    assert!(
-        both_accept > 100 && both_refuse > 1000 && stricter > 100,
-        "{both_accept} {both_refuse} {stricter}"
-    );
+    assert!(both_accept > 100 && both_refuse > 1000 && stricter > 100, "{both_accept} {both_refuse} {stricter}");
 }
 
 #[test]
@@ -211,41 +200,22 @@ fn an_event_says_what_it_is_about() {
             assert_eq!(hint.event, "evt_3Nx");
             (hint.kind, hint.provider_payment)
         });
-        assert_eq!(
-            verdict,
-            expected.map(|(kind, payment)| (kind, payment.to_owned())),
-            "{changes}"
-        );
+        assert_eq!(verdict, expected.map(|(kind, payment)| (kind, payment.to_owned())), "{changes}");
     };
     let about = |kind: &str, object: Value| json!({ "type": kind, "data": { "object": object } });
     check(json!({}), Ok((HintKind::Payment, "pi_3Nx")));
     check(json!({ "account": STRIPE_ACCOUNT }), Ok((HintKind::Payment, "pi_3Nx")));
+    check(about("charge.refunded", json!({ "id": "ch_1", "payment_intent": "pi_1" })), Ok((HintKind::Refund, "pi_1")));
     check(
-        about("charge.refunded", json!({ "id": "ch_1", "payment_intent": "pi_1" })),
+        about("refund.updated", json!({ "id": "re_1", "payment_intent": { "id": "pi_1" } })),
         Ok((HintKind::Refund, "pi_1")),
     );
+    check(about("refund.updated", json!({ "id": "re_1", "payment_intent": null })), Ok((HintKind::Other, "")));
     check(
-        about(
-            "refund.updated",
-            json!({ "id": "re_1", "payment_intent": { "id": "pi_1" } }),
-        ),
-        Ok((HintKind::Refund, "pi_1")),
-    );
-    check(
-        about("refund.updated", json!({ "id": "re_1", "payment_intent": null })),
-        Ok((HintKind::Other, "")),
-    );
-    check(
-        about(
-            "charge.dispute.created",
-            json!({ "id": "dp_1", "payment_intent": "pi_1" }),
-        ),
+        about("charge.dispute.created", json!({ "id": "dp_1", "payment_intent": "pi_1" })),
         Ok((HintKind::Other, "pi_1")),
     );
-    check(
-        about("balance.available", json!({ "object": "balance" })),
-        Ok((HintKind::Other, "")),
-    );
+    check(about("balance.available", json!({ "object": "balance" })), Ok((HintKind::Other, "")));
 
     check(json!({ "account": "acct_other" }), Err(WebhookRefused::OtherAccount));
     check(json!({ "livemode": true }), Err(WebhookRefused::OtherMode));
@@ -253,8 +223,5 @@ fn an_event_says_what_it_is_about() {
     check(json!({ "object": "v2.core.event" }), Err(WebhookRefused::Unreadable));
     check(json!({ "id": "evt/../1" }), Err(WebhookRefused::Unreadable));
     check(json!({ "data": null }), Err(WebhookRefused::Unreadable));
-    check(
-        about("payment_intent.succeeded", json!({ "id": "../../x" })),
-        Err(WebhookRefused::Unreadable),
-    );
+    check(about("payment_intent.succeeded", json!({ "id": "../../x" })), Err(WebhookRefused::Unreadable));
 }

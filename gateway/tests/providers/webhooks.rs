@@ -31,10 +31,7 @@ impl Webhooks {
                 .iter()
                 .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
                 .collect();
-            let _ = tell.send(Delivered {
-                headers,
-                body: body.to_vec(),
-            });
+            let _ = tell.send(Delivered { headers, body: body.to_vec() });
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/webhook", listener.local_addr().unwrap());

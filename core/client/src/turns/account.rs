@@ -161,6 +161,12 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     }
     let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
     tx.effect(Effect::Ask(Question::Log { account: me.account, from: own.head.len }));
+    if me.account_key.is_some() {
+        // A sibling that was linked while the relay was away has no mailbox yet; to have one already is fine.
+        for sibling in own.active_devices().filter(|device| device.device != me.device) {
+            tx.effect(Effect::Ask(Question::AddDevice { device: sibling.device, key: sibling.key.0 }));
+        }
+    }
     super::contacts::ask_for_logs(tx)?;
     super::members::begin_all(tx)?;
     tx.effect(Effect::Flush);

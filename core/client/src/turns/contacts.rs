@@ -1,7 +1,8 @@
 //! Turns about other accounts: adding one from a code, and believing its log.
 
-use comptoir_content::{AccountId, AccountLog, ContactCode, LogLink, PublicKey};
+use comptoir_content::{AccountId, AccountLog, ContactCode, ConversationId, LogLink, PublicKey};
 use comptoir_engine::account::{Account, LogRefused};
+use comptoir_engine::outbox::next_try;
 use comptoir_sqlcipher::rusqlite::params;
 use comptoir_wire as wire;
 
@@ -75,6 +76,16 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
         }
     }
     Ok(())
+}
+
+/// The relay did not give the log, now: somebody who waits for it asks again later.
+pub(crate) fn log_refused(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnError> {
+    let me = tx.me()?;
+    let Some(conversation) = tx.conversation(ConversationId::between(me.account, id))? else {
+        return Ok(());
+    };
+    let at = next_try(conversation.failures.saturating_add(1), tx.random.number(), tx.now);
+    tx.retry_conversation(conversation.id, Some(at), conversation.failures.saturating_add(1))
 }
 
 fn believe(row: &AccountRow, id: AccountId, slice: &wire::LogSlice) -> Result<Option<Account>, LogRefused> {
