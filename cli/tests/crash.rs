@@ -14,26 +14,33 @@ use support::{APPROVE, comptoir, person, run};
 /// More commits than a payment has; a story that reaches it never ends by itself.
 const COMMITS_MAX: u32 = 60;
 
-fn start_till(town: &Town, crash_at: Option<&str>) -> Option<Child> {
+/// A till that is gone when the story is over, also when the story fails.
+struct Till(Child);
+
+impl Drop for Till {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start_till(town: &Town, crash_at: Option<&str>) -> Option<Till> {
     let mut command = comptoir();
     command.args(["--json", "gateway", "run", "--shop"]).arg(town.bakery_dir());
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     if let Some(at) = crash_at {
         command.env("COMPTOIR_CRASH_AT", at);
     }
-    let mut child = command.spawn().unwrap();
+    let mut till = Till(command.spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    if line.contains("webhooks") {
-        return Some(child);
-    }
-    child.wait().unwrap();
-    None
+    BufReader::new(till.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    line.contains("webhooks").then_some(till)
 }
 
-fn stop(mut till: Child) {
-    let _ = Command::new("kill").args(["-TERM", &till.id().to_string()]).status();
-    let _ = till.wait();
+/// Ends a till in good order.
+fn stop(mut till: Till) {
+    let _ = Command::new("kill").args(["-TERM", &till.0.id().to_string()]).status();
+    let _ = till.0.wait();
 }
 
 /// A town whose till is a process, and Alice with a folder of her own who has written once.
@@ -120,7 +127,7 @@ async fn a_till_killed_at_any_commit_of_a_payment_charges_once() {
             let tried = run(&mut command);
             let mut survived = false;
             if let Some(mut till) = armed {
-                survived = till.try_wait().unwrap().is_none();
+                survived = till.0.try_wait().unwrap().is_none();
                 if survived {
                     stop(till);
                 }
