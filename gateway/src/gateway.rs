@@ -78,6 +78,13 @@ impl Gateway {
     pub async fn start(dir: &Path, clock: Option<ShopClock>) -> Result<Self, GatewayError> {
         let config = Config::read(dir)?;
         let (catalogue, providers) = (config.catalogue()?, config.adapters()?);
+        for product in &catalogue.products {
+            if !providers.iter().any(|provider| provider.takes(product.price)) {
+                let (path, field) = (dir.join(&config.catalogue), format!("product {:?}: price_minor", product.id));
+                let why = "no provider that is set up can take this amount".to_owned();
+                return Err(ConfigError::Field { path, field, why }.into());
+            }
+        }
         if !dir.join(CORE).exists() {
             return Err(GatewayError::NoShop);
         }
@@ -188,22 +195,26 @@ async fn work(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
 }
 
 async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
+    let mut failed = None;
     loop {
         let inner = shared.clone();
         match shared.client.turn(move |tx| incoming(tx, &inner.catalogue, &inner.providers)).await {
-            Ok(true) => continue,
-            Ok(false) => {}
+            Ok(true) => {}
+            Ok(false) => break,
             Err(error @ (ClientError::AskUser { .. } | ClientError::UpdateApp { .. })) => {
                 tracing::error!(code = error.code(), "a message could not be answered and is passed over");
                 shared.client.turn(passed_over).await?;
-                continue;
             }
-            // Our own disk or a fault of ours: nothing is passed over, it is tried again.
-            Err(error) => return Err(error),
+            // Our own disk or a fault of ours: nothing is passed over, and payments that are under way go on.
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
         }
-        let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
-        return jobs::run_due(&desk).await;
     }
+    let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
+    let next = jobs::run_due(&desk).await?;
+    failed.map_or(Ok(next), Err)
 }
 
 fn system_time() -> Timestamp {

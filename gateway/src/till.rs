@@ -178,6 +178,10 @@ pub(crate) fn attempts_of_order(db: &rusqlite::Connection, order: OrderId) -> Re
     select(db, "order_id = ?1", &order.0)
 }
 
+pub(crate) fn attempts_of_payment(db: &rusqlite::Connection, payment: PaymentId) -> Result<Vec<AttemptRow>, TurnError> {
+    select(db, "payment = ?1", &payment.0)
+}
+
 pub(crate) fn attempts_due(db: &rusqlite::Connection, now: Timestamp) -> Result<Vec<AttemptRow>, TurnError> {
     select(db, "wake_at <= ?1", &now.0)
 }

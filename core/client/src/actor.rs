@@ -289,10 +289,12 @@ impl Actor {
 
     fn act(&mut self, effects: Vec<Effect>) {
         let mut flush = false;
-        let mut notices = Vec::new();
+        let (mut notices, mut retries) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
                 Effect::Ask(question) => self.ask(question),
+                Effect::Retry(conversation) if !retries.contains(&conversation) => retries.push(conversation),
+                Effect::Retry(_) => {}
                 Effect::Flush => flush = true,
                 Effect::Ack(seq) if self.online => self.tell_link(Command::Ack(seq)),
                 Effect::Ack(_) => {}
@@ -304,12 +306,27 @@ impl Actor {
         if flush && self.online {
             self.report("sending", Self::flush);
         }
+        for conversation in retries {
+            self.report("trying what was held", |actor| actor.retry_held(conversation));
+        }
         for notice in notices {
             self.bell.ring(&match notice {
                 Notice::Chats => View::Chats,
                 Notice::Chat(chat) => View::Chat(chat),
             });
         }
+    }
+
+    /// One envelope, one turn. What one of them opens (a commit, an invitation) asks for the others again by itself.
+    fn retry_held(&mut self, conversation: ConversationId) -> Result<(), TurnError> {
+        for id in self.turn(|tx| receive::held_in(tx, conversation))? {
+            match self.turn(|tx| receive::retry_one(tx, id)) {
+                Ok(()) => {}
+                Err(error @ (TurnError::Sql(_) | TurnError::MlsStore(_))) => return Err(error),
+                Err(error) => self.turn(|tx| receive::retry_failed(tx, id, &error))?,
+            }
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), TurnError> {
@@ -470,7 +487,7 @@ impl Actor {
     }
 
     fn next_alarm(&mut self) -> Option<Timestamp> {
-        self.turn_quietly(|tx| flush::next_alarm(tx)).ok().flatten()
+        self.turn_quietly(flush::next_alarm).ok().flatten()
     }
 
     /// Reads inside a transaction that is rolled back.

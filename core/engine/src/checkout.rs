@@ -285,7 +285,9 @@ fn place(checkout: Checkout, choice: Choice, merchant: &Account, now: Timestamp)
     };
     let provider = provider.ok_or(Refused::MethodNone)?.provider.clone();
     // The order, its payer key and its payment are made once; another try is another attempt of the same payment.
-    let order = match checkout.order.clone() {
+    // Another device of ours may have placed it before: without its payer key this one makes an order of its own.
+    let before = checkout.order.clone().filter(|before| before.payer_key == choice.payer.public());
+    let order = match before {
         None => OrderPlaced {
             invoice: invoice.invoice,
             invoice_hash: invoice.hash(),
@@ -330,7 +332,7 @@ fn placed_elsewhere(checkout: Checkout, order: OrderPlaced) -> Result<Step, Refu
 }
 
 /// What the shop asked to know must be there, and look like it.
-fn check_info(invoice: &Invoice, info: &OrderInfo) -> Result<(), Refused> {
+pub(crate) fn check_info(invoice: &Invoice, info: &OrderInfo) -> Result<(), Refused> {
     let missing = |field| Refused::Info { field };
     limits::check_text("name", &info.name, limits::ORDER_NAME_CHARS_MAX, false)?;
     if invoice.needs.name && info.name.trim().is_empty() {
@@ -443,10 +445,8 @@ fn ask_again(checkout: Checkout, random: u32, now: Timestamp) -> Result<Step, Re
         return checkout.stay();
     }
     let ask = checkout.ask()?;
-    let state = match checkout.state {
-        State::AwaitingConsent => State::Settling,
-        state => state,
-    };
+    let awaiting = checkout.state == State::AwaitingConsent;
+    let state = if awaiting { State::Settling } else { checkout.state };
     let wake_at = outbox::next_try(checkout.asks.saturating_add(4), random, now);
     let next = Checkout { state, asks: checkout.asks.saturating_add(1), wake_at: Some(wake_at), ..checkout };
     Ok(Step { next, effects: vec![Effect::Ask(ask)] })

@@ -9,11 +9,11 @@
 //!     Opening --> Awaiting: somebody else was first
 //!     Absent --> Open: invited
 //!     Awaiting --> Open: invited
-//!     Absent --> Lost: their invitation cannot be opened
 //!     Awaiting --> Lost: their invitation cannot be opened
 //!     Lost --> Opening: write again, one generation on
 //!     Lost --> Open: invited
 //!     Open --> Open: invited into a newer generation
+//!     Open --> Lost: removed
 //! ```
 
 use crate::Refused;
@@ -46,6 +46,8 @@ pub enum Input {
     Joined { generation: u32 },
     /// An invitation into `generation` cannot be opened, now or ever.
     Unreadable { generation: u32 },
+    /// Somebody removed this device from the group.
+    Removed,
 }
 
 /// What the caller does with groups, in the same transaction.
@@ -99,11 +101,12 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         }
         // An invitation into the past: its group is of no use.
         (_, I::Joined { generation }) => to(conversation, vec![Effect::DropGroup { generation }]),
-        (S::Absent, I::Unreadable { generation }) => to(S::Lost { generation }, vec![]),
+        // Which generation is lost is for the relay to say, not for the envelope.
         (S::Awaiting { generation: lost }, I::Unreadable { generation }) if generation >= lost => {
-            let next = generation.saturating_add(1);
-            to(S::Opening { generation: next }, vec![Effect::CreateGroup { generation: next }, Effect::SealAgain])
+            to(S::Lost { generation: lost }, vec![Effect::SealAgain])
         }
+        (S::Open { generation }, I::Removed) => to(S::Lost { generation }, vec![Effect::SealAgain]),
+        (_, I::Removed) => to(conversation, vec![]),
         (_, I::Unreadable { .. }) => to(conversation, vec![]),
         (S::Absent, I::Ordered | I::Stale { .. }) => {
             Err(Refused::OutOfOrder { state: "a conversation nobody began", input: "an answer of the relay" })
@@ -129,8 +132,10 @@ mod tests {
 
     #[test]
     fn an_invitation_that_cannot_be_opened_starts_the_next_generation() {
-        let step = step(Conversation::Awaiting { generation: 3 }, Input::Unreadable { generation: 3 }).unwrap();
-        assert_eq!(step.next, Conversation::Opening { generation: 4 });
+        let lost = step(Conversation::Awaiting { generation: 3 }, Input::Unreadable { generation: 900 }).unwrap();
+        assert_eq!((lost.next, lost.effects), (Conversation::Lost { generation: 3 }, vec![Effect::SealAgain]));
+        let next = step(lost.next, Input::Start).unwrap();
+        assert_eq!(next.effects, [Effect::CreateGroup { generation: 4 }]);
     }
 
     #[test]
@@ -148,13 +153,14 @@ mod tests {
             Input::Stale { generation: 1 },
             Input::Joined { generation: 1 },
             Input::Unreadable { generation: 1 },
+            Input::Removed,
         ];
         for state in states {
             for input in inputs {
                 let Ok(once) = step(state, input) else { continue };
                 // A second Unreadable starts no third generation; nothing falls back to Absent.
                 let twice = step(once.next, input).unwrap();
-                assert_ne!(twice.next, Conversation::Absent);
+                assert!(twice.next != Conversation::Absent || state == Conversation::Absent);
                 assert_eq!(twice.next, once.next, "{state:?} {input:?}");
             }
         }

@@ -88,6 +88,7 @@ fn check(
     if placed.tip_minor < 0 || placed.tip_minor > invoice.tip_max_minor {
         return Err(Refused::Tip);
     }
+    crate::checkout::check_info(invoice, &placed.info)?;
     let known_provider = invoice.payees.iter().any(|payee| payee.provider == placed.provider);
     if !known_provider {
         return Err(Refused::MethodNone);

@@ -289,11 +289,9 @@ fn dead(attempt: Attempt, reason: String) -> Result<Step, Refused> {
 
 fn later(attempt: Attempt, random: u32, now: Timestamp) -> Attempt {
     let wake_at = outbox::next_try(attempt.reads.saturating_add(5), random, now);
-    let wake_at = match attempt.state {
-        // Not past the end: then it has to be canceled.
-        State::Requested if attempt.expires_at > now => wake_at.min(attempt.expires_at),
-        _ => wake_at,
-    };
+    let ends = attempt.state == State::Requested && attempt.expires_at > now;
+    // Not past the end: then it has to be canceled.
+    let wake_at = if ends { wake_at.min(attempt.expires_at) } else { wake_at };
     Attempt { reads: attempt.reads.saturating_add(1), wake_at: Some(wake_at), ..attempt }
 }
 

@@ -30,9 +30,11 @@ pub struct Proven {
 pub fn verify(file: &ReceiptFile, known: Option<&Account>) -> Result<Verdict, Refused> {
     let no = |why| Refused::ReceiptUnverified { why };
     let travelled = Account::read(&file.log).map_err(|_| no("the account log with it does not hold"))?;
-    let merchant = match known {
-        Some(known) if known.id == travelled.id && known.head.len > travelled.head.len => known.clone(),
-        Some(_) | None => travelled,
+    // One of the two logs must be the beginning of the other: a fork is somebody's lie.
+    let merchant = match known.filter(|known| known.id == travelled.id) {
+        Some(known) if travelled.grow(known.log()).is_ok() => known.clone(),
+        Some(known) => known.grow(&file.log).map_err(|_| no("the account log with it is not the one we know"))?,
+        None => travelled,
     };
     let receipt = file.receipt.verify().map_err(|error| match error {
         ContentError::UpdateApp { .. } => Refused::UpdateApp,

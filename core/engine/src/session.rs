@@ -450,6 +450,17 @@ impl Group {
             let leaf = added.add_proposal().key_package().leaf_node();
             roster.check(leaf.credential(), leaf.signature_key().as_slice())?;
         }
+        let committer = self.mls.member(sender).and_then(certificate_of);
+        for removed in staged.remove_proposals() {
+            let gone = self.mls.member(removed.remove_proposal().removed()).and_then(certificate_of);
+            let (Some(gone), Some(committer)) = (gone, &committer) else {
+                return Err(SessionError::Member { why: "it removes somebody who is not there" });
+            };
+            let revoked = (roster.find)(gone.account).is_some_and(|account| !account.has_device(gone.device, gone.key));
+            if gone.account != committer.account && !revoked {
+                return Err(SessionError::Member { why: "it removes a device of the other account" });
+            }
+        }
         let plain = staged.add_proposals().count() + staged.remove_proposals().count();
         if staged.queued_proposals().count() != plain {
             return Err(SessionError::Member { why: "a commit that does more than add and remove" });
@@ -468,8 +479,8 @@ impl Group {
     ///
     /// # Errors
     /// [`SessionError::Store`].
-    pub fn merge<P: OpenMlsProvider>(&mut self, provider: &P, staged: Box<StagedCommit>) -> Result<(), SessionError> {
-        self.mls.merge_staged_commit(provider, *staged).map_err(|error| store("merging a commit")(&error))
+    pub fn merge<P: OpenMlsProvider>(&mut self, provider: &P, staged: StagedCommit) -> Result<(), SessionError> {
+        self.mls.merge_staged_commit(provider, staged).map_err(|error| store("merging a commit")(&error))
     }
 
     /// Takes over the change that we staged, after the relay accepted it.

@@ -13,6 +13,7 @@ use comptoir_sqlcipher::rusqlite::params;
 use crate::catalogue::{Catalogue, Product};
 use crate::provider::Provider;
 use crate::till::{self, AttemptRow, Till};
+use crate::turns::post;
 
 /// An invoice from the catalogue can be paid for this long, in milliseconds.
 const INVOICE_LIFE_MS: i64 = 24 * 3_600_000;
@@ -47,10 +48,15 @@ pub(crate) fn incoming(
 
 /// A rule refused what the answer to the oldest message would have been. It is passed over, so that others are answered.
 pub(crate) fn passed_over(tx: &mut Tx<'_>) -> Result<(), TurnError> {
-    match tx.unhandled(1)?.pop() {
-        Some(message) => tx.set_handled(message.id),
-        None => Ok(()),
+    let Some(message) = tx.unhandled(1)?.pop() else {
+        return Ok(());
+    };
+    if let Body::OrderPlaced(placed) = &message.content.body {
+        // Nothing was started for it, so the customer may hear that it is over.
+        let till = till::load(tx)?;
+        refuse(tx, &till, &message, placed, &Refused::MethodNone)?;
     }
+    tx.set_handled(message.id)
 }
 
 /// A shop that is written to says who it is and what it has.
@@ -154,7 +160,25 @@ fn order_placed(
         return refuse(tx, till, message, placed, &Refused::InvoiceSignature);
     };
     let verified = signed.verify()?;
-    let before = till::attempts_of_invoice(tx.sql(), placed.invoice_hash)?;
+    // The same payment or order under another invoice counts as well: their names are unique in the whole shop.
+    let mut before = till::attempts_of_invoice(tx.sql(), placed.invoice_hash)?;
+    for row in till::attempts_of_payment(tx.sql(), placed.payment)?
+        .into_iter()
+        .chain(till::attempts_of_order(tx.sql(), placed.order)?)
+    {
+        if row.invoice_hash != placed.invoice_hash {
+            return refuse(tx, till, message, placed, &Refused::InvoiceSignature);
+        }
+        if !before.iter().any(|known| (known.payment, known.number) == (row.payment, row.number)) {
+            before.push(row);
+        }
+    }
+    for row in &mut before {
+        // Charged and given back as surplus: that paid nothing.
+        if row.attempt.state == State::Captured && !post::is_receipted_by(tx, row)? {
+            row.attempt.state = State::Dead;
+        }
+    }
     let taken: Vec<Taken> = before
         .iter()
         .map(|row| Taken {
@@ -235,7 +259,12 @@ fn refuse(
 fn asked(tx: &mut Tx<'_>, till: &Till, message: &Incoming, ask: AskPayment) -> Result<(), TurnError> {
     let attempts = till::attempts_of_order(tx.sql(), ask.order)?;
     let ours = |row: &&AttemptRow| row.buyer == message.peer && row.payment == ask.payment;
-    let captured = attempts.iter().filter(ours).find(|row| row.attempt.state == State::Captured);
+    let mut captured = None;
+    for row in attempts.iter().filter(ours) {
+        if row.attempt.state == State::Captured && post::is_receipted_by(tx, row)? {
+            captured = Some(row);
+        }
+    }
     let asked = attempts.iter().filter(ours).find(|row| row.number == ask.attempt);
     match captured.or(asked) {
         Some(row) => {
@@ -255,7 +284,7 @@ fn asked(tx: &mut Tx<'_>, till: &Till, message: &Incoming, ask: AskPayment) -> R
 /// Says again what stands in the books about an attempt.
 fn answer_again(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow) -> Result<(), TurnError> {
     match row.attempt.state {
-        State::Captured => super::post::send_receipt_again(tx, row),
+        State::Captured => post::send_receipt_again(tx, row),
         State::Dead => {
             let reason = row.attempt.reason.clone().unwrap_or_else(|| "method.provider_down".to_owned());
             let body = AnswerBody::NotPaid(NotPaid { reason, words: String::new() });

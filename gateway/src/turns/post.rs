@@ -129,6 +129,14 @@ pub(crate) fn late_money(
     settle(tx, till, row, paid_at, method)
 }
 
+/// True when the order's receipt is for this very attempt.
+pub(crate) fn is_receipted_by(tx: &Tx<'_>, row: &AttemptRow) -> Result<bool, TurnError> {
+    Ok(tx
+        .sql()
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM issued WHERE order_id = ?1 AND payment = ?2 AND attempt = ?3)")?
+        .query_row(params![row.order.0, row.payment.0, row.number], |row| row.get(0))?)
+}
+
 fn is_receipted(tx: &Tx<'_>, order: OrderId) -> Result<bool, TurnError> {
     Ok(tx
         .sql()

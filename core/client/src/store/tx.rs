@@ -18,6 +18,8 @@ use crate::views::Sheet;
 pub(crate) enum Effect {
     /// Ask the relay something whose answer comes back as a turn.
     Ask(Question),
+    /// Try the held envelopes of a conversation again, each in a turn of its own.
+    Retry(ConversationId),
     /// Look at the outbox and send what is due.
     Flush,
     /// Tell the relay that everything up to here is stored.

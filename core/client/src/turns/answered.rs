@@ -1,7 +1,7 @@
 //! Turns about the relay's answers to what the outbox sent.
 
 use comptoir_content::{DeviceId, Timestamp};
-use comptoir_engine::conversation;
+use comptoir_engine::conversation::{self, Conversation};
 use comptoir_engine::outbox::{CONFLICTS_MAX, next_try};
 use comptoir_sqlcipher::rusqlite::params;
 use comptoir_wire as wire;
@@ -17,10 +17,19 @@ pub(crate) fn deposited(
     about: &[(i64, DeviceId)],
     outcomes: &[wire::DepositOutcome],
 ) -> Result<(), TurnError> {
+    let mut moved_on = Vec::new();
     for (&(row, device), outcome) in about.iter().zip(outcomes) {
         let Some(row) = tx.outbox_row(row)? else {
             continue;
         };
+        if outcome.status == wire::DepositStatus::StaleEpoch {
+            // Once for all recipients of a row.
+            if !moved_on.contains(&row.id) {
+                moved_on.push(row.id);
+                stale(tx, &row)?;
+            }
+            continue;
+        }
         outcome_of(tx, &row, device, *outcome)?;
     }
     let mut rows: Vec<i64> = about.iter().map(|(row, _)| *row).collect();
@@ -47,16 +56,35 @@ fn outcome_of(
         }
         wire::DepositStatus::Gone => tx.recipient_done(row.id, device)?,
         wire::DepositStatus::Full => later(tx, row)?,
-        wire::DepositStatus::StaleEpoch => {
-            // The same message under the same uid, in the group as it is now. Those who have it know the uid.
-            tx.sql
-                .prepare_cached("UPDATE outbox SET sealed = NULL, conflicts = conflicts + 1 WHERE id = ?1")?
-                .execute([row.id])?;
-            tx.sql.prepare_cached("DELETE FROM outbox_recipient WHERE outbox = ?1")?.execute([row.id])?;
-            super::send::seal_queued(tx, row.conversation)?;
-        }
+        // Handled for the row as a whole.
+        wire::DepositStatus::StaleEpoch => {}
     }
     Ok(())
+}
+
+/// The group moved on. In the group as it is here now the same message is sealed again under the same uid; where this
+/// device has not caught up, it waits, longer each time, and in the end the conversation needs another generation.
+fn stale(tx: &mut Tx<'_>, row: &OutboxRow) -> Result<(), TurnError> {
+    let conversation = tx.conversation_by_id(row.conversation)?;
+    let Conversation::Open { generation } = conversation.state else {
+        return later(tx, row);
+    };
+    let here = match tx.group(conversation.uid, generation)? {
+        Some(group) => {
+            let epoch = group.epoch();
+            tx.keep_group(group);
+            epoch
+        }
+        None => row.epoch,
+    };
+    if (row.generation, row.epoch) != (generation, here) {
+        tx.sql
+            .prepare_cached("UPDATE outbox SET sealed = NULL, not_before = 0 WHERE id = ?1")?
+            .execute([row.id])?;
+        tx.sql.prepare_cached("DELETE FROM outbox_recipient WHERE outbox = ?1")?.execute([row.id])?;
+        return super::send::seal_queued(tx, row.conversation);
+    }
+    later(tx, row)
 }
 
 /// The relay has the message on its disk, at this time of its clock. The first recipient's counts.
@@ -135,14 +163,14 @@ pub(crate) fn ordered(
             if ordered.status == wire::OrderStatus::Accepted && ordered.outcomes.len() == about.len() {
                 deposited(tx, &about, &ordered.outcomes)?;
             }
-            super::receive::retry_held_in(tx, &conversation)?;
+            super::receive::retry_held_in(tx, &conversation);
             members::begin(tx, &tx.conversation_by_id(row.conversation)?)?;
         }
         wire::OrderStatus::Stale | wire::OrderStatus::Forbidden if row.kind == "open" => {
             tx.delete_outbox(row.id)?;
             let generation = ordered.generation;
             members::moved(tx, &conversation, conversation::Input::Stale { generation })?;
-            super::receive::retry_held_in(tx, &conversation)?;
+            super::receive::retry_held_in(tx, &conversation);
             if lost_invitation(tx, &conversation, generation)? {
                 // It came long ago and cannot be opened: nobody is going to send it again.
                 let waiting = tx.conversation_by_id(row.conversation)?;

@@ -234,6 +234,8 @@ pub(crate) fn place_order(tx: &mut Tx<'_>, invoice_hash: [u8; 32], tapped: Tappe
 
 pub(crate) fn placed_elsewhere(tx: &mut Tx<'_>, order: OrderPlaced) -> Result<(), TurnError> {
     match load_by_invoice(tx.sql, order.invoice_hash.0)? {
+        // An order of our own is watched over here; the other device watches over its own.
+        Some(loaded) if loaded.payer.is_some() && loaded.checkout.order.is_some() => Ok(()),
         Some(loaded) => ignore_refusal(advance(tx, loaded, Input::PlacedElsewhere(Box::new(order)))),
         None => Ok(()),
     }

@@ -102,6 +102,9 @@ fn believe(row: &AccountRow, id: AccountId, slice: &wire::LogSlice) -> Result<Op
     }));
     // The relay gives the genesis record with the first entry only.
     let genesis = known.map_or_else(|| slice.genesis.clone(), |account| account.log().genesis.clone());
+    if known.is_some() && links.len() == seen {
+        return Ok(None); // Nothing new.
+    }
     let log = AccountLog { genesis, links };
     if log.account() != id {
         return Err(LogRefused::OtherAccount);

@@ -115,11 +115,7 @@ fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result
             tx.now.0
         ])?;
     if reason == "unreadable" && arrived.kind == wire::EnvelopeKind::Welcome {
-        if let Some(conversation) = tx.conversation(arrived.conversation)? {
-            let generation = arrived.generation;
-            members::moved(tx, &conversation, conversation::Input::Unreadable { generation })?;
-            members::begin(tx, &tx.conversation_by_id(conversation.id)?)?;
-        }
+        invitation_lost(tx, arrived.conversation, arrived.generation)?;
     }
     Ok(())
 }
@@ -137,13 +133,13 @@ fn finish(tx: &mut Tx<'_>, news: News, seq: u64) -> Result<(), TurnError> {
 
 fn open(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
     match arrived.kind {
-        wire::EnvelopeKind::Welcome => join(tx, arrived, news),
+        wire::EnvelopeKind::Welcome => join(tx, arrived),
         wire::EnvelopeKind::Message | wire::EnvelopeKind::Commit => open_sealed(tx, arrived, news),
     }
 }
 
 /// An invitation into a conversation, or into a newer generation of one.
-fn join(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
+fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
     if let Some(group) = tx.group(arrived.conversation, arrived.generation)? {
         // Invited twice, or invited where we are.
         let opened_by_us = tx
@@ -157,9 +153,10 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnE
         group.delete(&tx.mls)?;
     }
     let me = tx.me()?;
-    let logs = accounts(tx)?;
-    let find = |id: AccountId| logs.get(&id).cloned();
-    let (group, _inviter) = Group::join(&tx.mls, &me, &arrived.sealed, &find)?;
+    let (group, _inviter) = {
+        let find = |id: AccountId| tx.account(id).ok().flatten();
+        Group::join(&tx.mls, &me, &arrived.sealed, &find)?
+    };
     if group.conversation != arrived.conversation || group.generation != arrived.generation {
         return Err(SessionError::Member { why: "the envelope names another conversation" }.into());
     }
@@ -183,24 +180,8 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnE
         tx.effect(Effect::Flush);
     }
     tx.notify_chat(conversation.uid);
-    let row = tx.conversation_by_id(conversation.id)?;
-    retry(tx, &row, news)
-}
-
-/// The verified logs of everybody who could be in a tree with us: few, since a conversation is of two accounts.
-fn accounts(tx: &Tx<'_>) -> Result<HashMap<AccountId, Account>, TurnError> {
-    let ids: Vec<[u8; 20]> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT id FROM account WHERE log IS NOT NULL ORDER BY seen_at DESC LIMIT 1000")?;
-        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
-    };
-    let mut logs = HashMap::new();
-    for id in ids {
-        if let Some(account) = tx.account(AccountId(id))? {
-            logs.insert(account.id, account);
-        }
-    }
-    Ok(logs)
+    retry_held_in(tx, &conversation);
+    Ok(())
 }
 
 fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnError> {
@@ -237,7 +218,7 @@ fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<()
                 .prepare_cached("SELECT id FROM outbox WHERE conversation = ?1 AND kind = 'commit'")?
                 .query_row([conversation.id], |row| row.get(0))
                 .optional()?;
-            group.merge(&tx.mls, staged)?;
+            group.merge(&tx.mls, *staged)?;
             let active = group.is_active();
             tx.keep_group(group);
             if let Some(ours) = ours {
@@ -246,87 +227,115 @@ fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<()
             }
             if active {
                 members::begin(tx, &conversation)?;
+            } else {
+                members::moved(tx, &conversation, conversation::Input::Removed)?;
             }
-            retry(tx, &conversation, news)
+            retry_held_in(tx, &conversation);
+            Ok(())
         }
         Opened::OwnCommit => {
             group.merge_pending(&tx.mls)?;
             tx.keep_group(group);
-            retry(tx, &conversation, news)
+            retry_held_in(tx, &conversation);
+            Ok(())
         }
     }
 }
 
-/// Tries what was held for this conversation again. What still cannot be opened stays where it is.
-fn retry(tx: &mut Tx<'_>, conversation: &ConversationRow, news: &mut News) -> Result<(), TurnError> {
-    let held: Vec<(i64, Arrived)> = {
-        let mut select = tx.sql.prepare_cached(
-            "SELECT id, generation, kind, sealed, accepted_at FROM held
-             WHERE conversation = ?1 AND reason <> 'unreadable' ORDER BY id",
-        )?;
-        let rows = select.query_map([conversation.uid.0], |row| {
-            let kind: String = row.get(2)?;
-            Ok((
-                row.get(0)?,
-                Arrived {
-                    conversation: conversation.uid,
-                    generation: row.get(1)?,
-                    kind: match kind.as_str() {
-                        "welcome" => wire::EnvelopeKind::Welcome,
-                        "commit" => wire::EnvelopeKind::Commit,
-                        _ => wire::EnvelopeKind::Message,
-                    },
-                    sealed: row.get(3)?,
-                    accepted_at: Timestamp(row.get(4)?),
-                },
-            ))
-        })?;
-        rows.collect::<Result<_, _>>()?
+/// What is held for a conversation is tried again after this turn, each envelope in a turn of its own: one that cannot be
+/// opened undoes nothing but itself.
+pub(crate) fn retry_held_in(tx: &mut Tx<'_>, conversation: &ConversationRow) {
+    tx.effect(Effect::Retry(conversation.uid));
+}
+
+/// The same for what waited for the log of an account.
+pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), TurnError> {
+    let conversations: Vec<[u8; 16]> = {
+        let mut select =
+            tx.sql.prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
+        select.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
-    for (id, arrived) in held {
-        // Out of the table first: opening it may come back here.
-        let removed = tx.sql.prepare_cached("DELETE FROM held WHERE id = ?1")?.execute([id])?;
-        if removed == 0 {
-            continue;
-        }
-        match open(tx, &arrived, news) {
-            Ok(()) => {}
-            // These two leave a group as it was; everything else undoes the turn.
-            Err(error @ TurnError::Session(SessionError::Early | SessionError::UnknownAccount(_))) => {
-                hold_arrived(tx, &arrived, &error)?;
-            }
-            Err(error) => return Err(error),
-        }
+    for uid in conversations {
+        tx.effect(Effect::Retry(ConversationId(uid)));
     }
     Ok(())
 }
 
-/// Tries what waited for a conversation's group.
-pub(crate) fn retry_held_in(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), TurnError> {
+/// The held envelopes of a conversation that may open one day, oldest first.
+pub(crate) fn held_in(tx: &mut Tx<'_>, uid: ConversationId) -> Result<Vec<i64>, TurnError> {
+    let mut select = tx
+        .sql
+        .prepare_cached("SELECT id FROM held WHERE conversation = ?1 AND reason <> 'unreadable' ORDER BY id")?;
+    Ok(select.query_map([uid.0], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Tries one held envelope. An error leaves it where it is.
+pub(crate) fn retry_one(tx: &mut Tx<'_>, id: i64) -> Result<(), TurnError> {
+    let arrived = tx
+        .sql
+        .prepare_cached("DELETE FROM held WHERE id = ?1 RETURNING conversation, generation, kind, sealed, accepted_at")?
+        .query_row([id], |row| {
+            let kind: String = row.get(2)?;
+            Ok(Arrived {
+                conversation: ConversationId(row.get(0)?),
+                generation: row.get(1)?,
+                kind: match kind.as_str() {
+                    "welcome" => wire::EnvelopeKind::Welcome,
+                    "commit" => wire::EnvelopeKind::Commit,
+                    _ => wire::EnvelopeKind::Message,
+                },
+                sealed: row.get(3)?,
+                accepted_at: Timestamp(row.get(4)?),
+            })
+        })
+        .optional()?;
+    let Some(arrived) = arrived else {
+        return Ok(());
+    };
     let mut news = News::default();
-    let row = tx.conversation_by_id(conversation.id)?;
-    retry(tx, &row, &mut news)?;
+    open(tx, &arrived, &mut news)?;
     let seq = tx.kv_u64("relay.seq")?;
     finish(tx, news, seq)
 }
 
-/// Tries what waited for the log of an account.
-pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), TurnError> {
-    let conversations: Vec<[u8; 16]> = {
-        let mut select = tx
-            .sql
-            .prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
-        select.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?
-    };
-    for uid in conversations {
-        let uid = ConversationId(uid);
-        // An invitation may be the first we hear of a conversation.
-        let row = ConversationRow { id: 0, uid, peer: account, state: conversation::Conversation::Absent, failures: 0 };
-        let row = tx.conversation(uid)?.unwrap_or(row);
-        let mut news = News::default();
-        retry(tx, &row, &mut news)?;
-        let seq = tx.kv_u64("relay.seq")?;
-        finish(tx, news, seq)?;
+/// What came of trying a held envelope again, when it did not open: it waits on, or never will.
+pub(crate) fn retry_failed(tx: &mut Tx<'_>, id: i64, error: &TurnError) -> Result<(), TurnError> {
+    match error {
+        TurnError::Session(SessionError::Early) => Ok(()),
+        TurnError::Session(SessionError::UnknownAccount(account)) => {
+            let relay = tx.me_row()?.map(|me| me.relay).unwrap_or_default();
+            tx.insert_account(*account, AccountKind::Person, &relay, None)?;
+            tx.sql
+                .prepare_cached("UPDATE held SET reason = 'account', account = ?2 WHERE id = ?1")?
+                .execute(params![id, account.0])?;
+            // Asked for only if it was never fetched: a log that lacks the device gains nothing by being read again.
+            if tx.account(*account)?.is_none() {
+                tx.effect(Effect::Ask(Question::Log { account: *account, from: 0 }));
+            }
+            Ok(())
+        }
+        _ => {
+            let found: Option<([u8; 16], u32, String)> = tx
+                .sql
+                .prepare_cached(
+                    "UPDATE held SET reason = 'unreadable' WHERE id = ?1 RETURNING conversation, generation, kind",
+                )?
+                .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            match found {
+                Some((uid, generation, kind)) if kind == "welcome" => {
+                    invitation_lost(tx, ConversationId(uid), generation)
+                }
+                _ => Ok(()),
+            }
+        }
+    }
+}
+
+fn invitation_lost(tx: &mut Tx<'_>, uid: ConversationId, generation: u32) -> Result<(), TurnError> {
+    if let Some(conversation) = tx.conversation(uid)? {
+        members::moved(tx, &conversation, conversation::Input::Unreadable { generation })?;
+        members::begin(tx, &tx.conversation_by_id(conversation.id)?)?;
     }
     Ok(())
 }

@@ -93,6 +93,11 @@ pub(crate) fn seal_queued(tx: &mut Tx<'_>, conversation: i64) -> Result<(), Turn
     let Some(mut group) = tx.group(row.uid, generation)? else {
         return Err(TurnError::Corrupt { what: "group" });
     };
+    if !group.is_active() {
+        // Somebody removed this device; what was said waits for another generation.
+        tx.keep_group(group);
+        return Ok(());
+    }
     for (id, content) in waiting {
         let epoch = group.epoch();
         let sealed = group.seal(&tx.mls, &me, &content)?;
