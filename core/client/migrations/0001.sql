@@ -133,6 +133,7 @@ CREATE TABLE outbox_recipient (
     outbox INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
     device BLOB NOT NULL,
     invited INTEGER NOT NULL DEFAULT 0,      -- gets the Welcome instead of the commit
+    not_before INTEGER NOT NULL DEFAULT 0,   -- its mailbox is full: try again then, and let others pass
     PRIMARY KEY (outbox, device)
 ) STRICT, WITHOUT ROWID;
 

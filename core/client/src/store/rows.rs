@@ -82,6 +82,8 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) unread: bool,
     pub(crate) accepted_at: Timestamp,
     pub(crate) why: Option<&'a str>,
+    /// Stands in no list and no search: it was said before.
+    pub(crate) silent: bool,
     pub(crate) content: &'a Content,
 }
 
@@ -342,7 +344,7 @@ impl Tx<'_> {
                 new.unread,
                 new.content.sent_at.0,
                 new.accepted_at.0,
-                preview(new.content),
+                if new.silent { String::new() } else { preview(new.content) },
                 new.content.encode(),
                 new.why,
             ])?;
@@ -406,12 +408,12 @@ impl Tx<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Devices that a row has not reached, and whether each is being invited.
+    /// Devices that a row has not reached and can be tried now, and whether each is being invited.
     pub(crate) fn recipients(&self, outbox: i64) -> Result<Vec<(DeviceId, bool)>, TurnError> {
-        let mut select = self
-            .sql
-            .prepare_cached("SELECT device, invited FROM outbox_recipient WHERE outbox = ?1 ORDER BY device")?;
-        let rows = select.query_map([outbox], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?;
+        let mut select = self.sql.prepare_cached(
+            "SELECT device, invited FROM outbox_recipient WHERE outbox = ?1 AND not_before <= ?2 ORDER BY device",
+        )?;
+        let rows = select.query_map(params![outbox, self.now.0], |row| Ok((DeviceId(row.get(0)?), row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -55,7 +55,14 @@ fn outcome_of(
             }
         }
         wire::DepositStatus::Gone => tx.recipient_done(row.id, device)?,
-        wire::DepositStatus::Full => later(tx, row)?,
+        wire::DepositStatus::Full => {
+            // Only this device waits. What comes after may reach the others.
+            let at = next_try(row.failures.saturating_add(4), tx.random.number(), tx.now);
+            tx.sql.prepare_cached("UPDATE outbox SET failures = failures + 1 WHERE id = ?1")?.execute([row.id])?;
+            tx.sql
+                .prepare_cached("UPDATE outbox_recipient SET not_before = ?3 WHERE outbox = ?1 AND device = ?2")?
+                .execute(params![row.id, device.0, at.0])?;
+        }
         // Handled for the row as a whole.
         wire::DepositStatus::StaleEpoch => {}
     }
@@ -78,9 +85,7 @@ fn stale(tx: &mut Tx<'_>, row: &OutboxRow) -> Result<(), TurnError> {
         None => row.epoch,
     };
     if (row.generation, row.epoch) != (generation, here) {
-        tx.sql
-            .prepare_cached("UPDATE outbox SET sealed = NULL, not_before = 0 WHERE id = ?1")?
-            .execute([row.id])?;
+        tx.sql.prepare_cached("UPDATE outbox SET sealed = NULL, not_before = 0 WHERE id = ?1")?.execute([row.id])?;
         tx.sql.prepare_cached("DELETE FROM outbox_recipient WHERE outbox = ?1")?.execute([row.id])?;
         return super::send::seal_queued(tx, row.conversation);
     }

@@ -281,27 +281,50 @@ pub(crate) fn answered(tx: &mut Tx<'_>, signed: &Signed<PaymentAnswer>) -> Resul
     Ok(())
 }
 
-/// A receipt came. It is kept if it holds, whatever it is for, and settles the order it belongs to.
-pub(crate) fn receipt_arrived(tx: &mut Tx<'_>, file: &ReceiptFile) -> Result<(), TurnError> {
+/// What a receipt or a refund statement proved.
+pub(crate) enum Proof {
+    New,
+    /// It was here before.
+    Again,
+    Refused(Refused),
+}
+
+/// A rule's refusal becomes a reason to show; everything else stays an error.
+fn proof(moved: Result<State, TurnError>, again: bool) -> Result<Proof, TurnError> {
+    match moved {
+        Ok(_) if again => Ok(Proof::Again),
+        Ok(_) => Ok(Proof::New),
+        Err(TurnError::Refused(refused)) => Ok(Proof::Refused(refused)),
+        Err(error) => Err(error),
+    }
+}
+
+fn unproven(why: &'static str) -> Result<Proof, TurnError> {
+    Ok(Proof::Refused(Refused::ReceiptUnverified { why }))
+}
+
+/// A receipt came. It is kept if it holds, and settles the order it belongs to.
+pub(crate) fn receipt_arrived(tx: &mut Tx<'_>, file: &ReceiptFile) -> Result<Proof, TurnError> {
     let known = tx.account(file.log.account())?;
     let verdict = match receipt::verify(file, known.as_ref()) {
         Ok(verdict) => verdict,
-        Err(refused) => return ignore_refusal(Err(refused.into())),
+        Err(refused) => return Ok(Proof::Refused(refused)),
     };
     let receipt = verdict.proven().receipt.clone();
     let Some(loaded) = load_by_order(tx, receipt.order)? else {
-        return Ok(());
+        return unproven("it is for no order of ours");
     };
     let Some(order) = loaded.checkout.order.clone() else {
-        return Ok(());
+        return unproven("it is for no order of ours");
     };
     let settled = receipt::settles(&verdict, &loaded.checkout.invoice, order.order, order.payer_key, order.tip_minor);
     let settled = match settled {
         Ok(settled) => settled,
-        Err(refused) => return ignore_refusal(Err(refused.into())),
+        Err(refused) => return Ok(Proof::Refused(refused)),
     };
     keep_receipt(tx, file, receipt.hash().0, receipt.order, receipt.merchant.0)?;
-    ignore_refusal(advance(tx, loaded, Input::Settled(settled)))
+    let again = loaded.checkout.receipt.is_some();
+    proof(advance(tx, loaded, Input::Settled(settled)), again)
 }
 
 fn keep_receipt(
@@ -327,17 +350,18 @@ fn keep_receipt(
 }
 
 /// The shop says that it gave money back.
-pub(crate) fn refund_arrived(tx: &mut Tx<'_>, signed: &Signed<Refund>) -> Result<(), TurnError> {
+pub(crate) fn refund_arrived(tx: &mut Tx<'_>, signed: &Signed<Refund>) -> Result<Proof, TurnError> {
     let Ok(refund) = signed.verify() else {
-        return Ok(());
+        return unproven("the refund's signature does not hold");
     };
     let Some(loaded) = load_by_order(tx, refund.order)? else {
-        return Ok(());
+        return unproven("the refund is for no order of ours");
     };
     let Some(merchant) = tx.account(loaded.checkout.invoice.merchant)? else {
-        return Ok(());
+        return unproven("the refund is of a shop that is not known");
     };
-    ignore_refusal(advance(tx, loaded, Input::Refunded { refund, merchant: &merchant }))
+    let again = loaded.checkout.refunded_minor >= refund.refunded.minor();
+    proof(advance(tx, loaded, Input::Refunded { refund, merchant: &merchant }), again)
 }
 
 /// The payment sheet closed. What it says is a hint.

@@ -162,7 +162,8 @@ pub(crate) fn next_alarm(tx: &Tx<'_>) -> Result<Option<Timestamp>, TurnError> {
             "SELECT min(at) FROM (
                  SELECT min(wake_at) AS at FROM checkout WHERE wake_at IS NOT NULL
                  UNION ALL SELECT min(retry_at) FROM conversation WHERE retry_at IS NOT NULL
-                 UNION ALL SELECT min(not_before) FROM outbox WHERE not_before > 0)",
+                 UNION ALL SELECT min(not_before) FROM outbox WHERE not_before > 0
+                 UNION ALL SELECT min(not_before) FROM outbox_recipient WHERE not_before > 0)",
         )?
         .query_row([], |row| row.get(0))?;
     Ok(at.map(Timestamp))

@@ -251,8 +251,9 @@ pub(crate) fn retry_held_in(tx: &mut Tx<'_>, conversation: &ConversationRow) {
 /// The same for what waited for the log of an account.
 pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), TurnError> {
     let conversations: Vec<[u8; 16]> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
+        let mut select = tx
+            .sql
+            .prepare_cached("SELECT DISTINCT conversation FROM held WHERE account = ?1 AND reason = 'account'")?;
         select.query_map([account.0], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for uid in conversations {
@@ -263,9 +264,8 @@ pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), T
 
 /// The held envelopes of a conversation that may open one day, oldest first.
 pub(crate) fn held_in(tx: &mut Tx<'_>, uid: ConversationId) -> Result<Vec<i64>, TurnError> {
-    let mut select = tx
-        .sql
-        .prepare_cached("SELECT id FROM held WHERE conversation = ?1 AND reason <> 'unreadable' ORDER BY id")?;
+    let mut select =
+        tx.sql.prepare_cached("SELECT id FROM held WHERE conversation = ?1 AND reason <> 'unreadable' ORDER BY id")?;
     Ok(select.query_map([uid.0], |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
 
@@ -357,7 +357,19 @@ fn apply(
         contacts::ask_for_log(tx, sender.id)?;
     }
     let weight = consent::weight(&content.body);
-    let verdict = if mine { Ok(()) } else { judge(tx, conversation, sender, &content, weight, accepted_at)? };
+    let mut verdict = if mine { Ok(()) } else { judge(tx, conversation, sender, &content, weight, accepted_at)? };
+    // A receipt or a refund is shown only once it holds for an order of ours.
+    let mut silent_again = false;
+    let proof = match &content.body {
+        Body::Receipt(file) if !mine => Some(checkout::receipt_arrived(tx, file)?),
+        Body::Refund(refund) if !mine => Some(checkout::refund_arrived(tx, refund)?),
+        _ => None,
+    };
+    match proof {
+        Some(checkout::Proof::Refused(refused)) => verdict = Err(refused),
+        Some(checkout::Proof::Again) => silent_again = true,
+        Some(checkout::Proof::New) | None => {}
+    }
     let is_words = weight == Weight::Words && !matches!(content.body, Body::OrderPlaced(_));
     // A question about a payment is silent in the thread, but a till has to find it.
     let silent = weight == Weight::Silent && !matches!(content.body, Body::AskPayment(_));
@@ -379,6 +391,7 @@ fn apply(
                 unread: !mine && verdict.is_ok() && is_words,
                 accepted_at,
                 why: verdict.as_ref().err().map(Refused::key),
+                silent: silent_again,
                 content: &content,
             },
         )?),
@@ -404,9 +417,9 @@ fn apply(
         }
         Body::OrderPlaced(order) if mine => checkout::placed_elsewhere(tx, *order)?,
         Body::PaymentAnswer(answer) => checkout::answered(tx, &answer)?,
-        Body::Receipt(file) => checkout::receipt_arrived(tx, &file)?,
-        Body::Refund(refund) => checkout::refund_arrived(tx, &refund)?,
-        Body::Text(_)
+        Body::Receipt(_)
+        | Body::Refund(_)
+        | Body::Text(_)
         | Body::Tap(_)
         | Body::Card(_)
         | Body::Unknown

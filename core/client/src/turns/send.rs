@@ -10,6 +10,9 @@ use super::members;
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, Tx};
 
+/// What fits into one envelope once it is padded and sealed.
+const CONTENT_BYTES_MAX: usize = 56 * 1024;
+
 /// Says `body` in a conversation and returns the message's uid. What cannot be sealed yet waits in the outbox.
 pub(crate) fn send(
     tx: &mut Tx<'_>,
@@ -27,6 +30,9 @@ pub(crate) fn send(
         (AccountKind::Business, None) if weight == Weight::Words => last_action(tx, conversation.id)?,
         (_, basis) => basis,
     };
+    if content.encode().len() > CONTENT_BYTES_MAX {
+        return Err(Refused::TooLong { field: "message in bytes", max: CONTENT_BYTES_MAX }.into());
+    }
     let message = match weight {
         Weight::Silent => None,
         Weight::Words | Weight::Result => Some(tx.insert_message(
@@ -38,6 +44,7 @@ pub(crate) fn send(
                 unread: false,
                 accepted_at: Timestamp(0),
                 why: None,
+                silent: false,
                 content: &content,
             },
         )?),

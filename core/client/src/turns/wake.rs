@@ -16,6 +16,8 @@ pub(crate) fn wake(tx: &mut Tx<'_>) -> Result<(), TurnError> {
         members::begin(tx, &conversation)?;
     }
     tx.sql.execute("UPDATE outbox SET not_before = 0 WHERE not_before <= ?1 AND not_before > 0", [tx.now.0])?;
+    tx.sql
+        .execute("UPDATE outbox_recipient SET not_before = 0 WHERE not_before <= ?1 AND not_before > 0", [tx.now.0])?;
     tx.effect(Effect::Flush);
     Ok(())
 }
