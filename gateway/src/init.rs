@@ -1,16 +1,17 @@
 //! A new shop: its account, its till, its files. The owner's keys go into a file to take offline.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use comptoir_client::ClientError;
+use comptoir_client::headless::{Owner, TurnError, write_secret};
 use comptoir_content::{Payee, Profile, Signed, SigningKey, TillCertificate};
 use comptoir_engine::limits;
 use comptoir_sqlcipher::rusqlite::params;
+use zeroize::Zeroizing;
 
 use crate::config::{Config, ConfigError};
-use crate::gateway::{CORE, ShopClock, open_core};
+use crate::gateway::{ShopClock, open_core};
 
 /// A till certificate holds for a year.
 const TILL_LIFE_MS: i64 = 365 * 24 * 3_600_000;
@@ -59,9 +60,6 @@ pub async fn init(dir: &Path, new: &NewShop, clock: Option<ShopClock>) -> Result
     if !live && providers.iter().any(|provider| provider.is_live()) {
         return Err(InitError::Field { field: "providers", why: "either all live or all test".to_owned() });
     }
-    if dir.join(CORE).exists() {
-        return Err(InitError::Exists { path: dir.to_owned() });
-    }
     if new.owner_key.exists() {
         return Err(InitError::Exists { path: new.owner_key.clone() });
     }
@@ -75,6 +73,9 @@ pub async fn init(dir: &Path, new: &NewShop, clock: Option<ShopClock>) -> Result
         .collect();
 
     let client = open_core(dir, clock)?;
+    if client.identity()?.is_some() {
+        return Err(InitError::Exists { path: dir.to_owned() });
+    }
     let (seed, now) = client.turn(|tx| Ok((tx.random.bytes::<32>(), tx.now))).await?;
     let till = SigningKey::from_seed(seed);
     let certificate = TillCertificate {
@@ -85,33 +86,26 @@ pub async fn init(dir: &Path, new: &NewShop, clock: Option<ShopClock>) -> Result
         from: now.plus_ms(-limits::SKEW_MS),
         until: now.plus_ms(TILL_LIFE_MS),
     };
-    let owner = client.create_shop_account(&new.relay, vec![certificate]).await?;
-    let profile = Profile {
-        account: owner.account.id,
-        revision: 1,
-        name: new.name.clone(),
-        about: new.about.clone(),
-        payees,
-        issued_at: now,
-    };
-    let profile = Signed::sign(&profile, &owner.account_key);
-    let keys = format!(
-        "# The owner's keys of {}. Whoever has this file is the shop: take it offline.\n\
-         account = \"{}\"\naccount_key = \"{}\"\nrecovery_key = \"{}\"\n",
-        new.name.replace(char::is_control, " "),
-        owner.account.id,
-        data_encoding::BASE32_NOPAD.encode(&*owner.account_key.to_seed()),
-        data_encoding::BASE32_NOPAD.encode(&*owner.recovery_key.to_seed()),
-    );
-    write_secret(&new.owner_key, zeroize::Zeroizing::new(keys).as_bytes())
-        .map_err(|source| InitError::Io { path: new.owner_key.clone(), source })?;
+    let shop = new.clone();
     client
         .turn(move |tx| {
+            let owner = tx.create_shop_account(&shop.relay, &[certificate])?;
+            let profile = Profile {
+                account: owner.account.id,
+                revision: 1,
+                name: shop.name.clone(),
+                about: shop.about.clone(),
+                payees,
+                issued_at: now,
+            };
+            let profile = Signed::sign(&profile, &owner.account_key);
             tx.sql().execute(
                 "INSERT INTO till (one, seed, term, live, profile) VALUES (1, ?1, 1, ?2, ?3)",
                 params![seed, live, profile.encode()],
             )?;
-            Ok(())
+            // On disk before the commit: there is never a shop without its owner's keys.
+            write_secret(&shop.owner_key, owner_keys(&shop, &owner).as_bytes())
+                .map_err(|error| TurnError::Aborted(format!("{}: {error}", shop.owner_key.display())))
         })
         .await?;
     let link = client.identity()?.map(|me| me.link).unwrap_or_default();
@@ -119,16 +113,13 @@ pub async fn init(dir: &Path, new: &NewShop, clock: Option<ShopClock>) -> Result
     Ok(link)
 }
 
-/// Writes a new file that only its owner can read, and makes sure it is on disk.
-fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+fn owner_keys(shop: &NewShop, owner: &Owner) -> Zeroizing<String> {
+    Zeroizing::new(format!(
+        "# The owner's keys of {}. Whoever has this file is the shop: take it offline.\n\
+         account = \"{}\"\naccount_key = \"{}\"\nrecovery_key = \"{}\"\n",
+        shop.name.replace(char::is_control, " "),
+        owner.account.id,
+        data_encoding::BASE32_NOPAD.encode(&*owner.account_key.to_seed()),
+        data_encoding::BASE32_NOPAD.encode(&*owner.recovery_key.to_seed()),
+    ))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, ContactCode, ConversationId, DeviceCertificate, DeviceId, DeviceRole, OrderId,
-    PublicKey, Signed, SigningKey, TillCertificate, Timestamp, Uid,
+    PublicKey, Signed, SigningKey, Timestamp, Uid,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
@@ -22,7 +22,7 @@ use crate::error::TurnError;
 use crate::link::{self, Command, Lost, News, Tag};
 use crate::random::Random;
 use crate::store::{Effect, Notice, Question, Store, Tx, TxProvider, index_pending};
-use crate::turns::account::{NewAccount, OwnerKeys};
+use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
 use crate::turns::{account, answered, checkout, contacts, flush, members, receive, send, wake};
 use crate::views::{Connection, View};
@@ -44,9 +44,10 @@ impl Clock {
 
 /// Everything that can happen. Closed: a new thing that changes the world is a new line here.
 pub(crate) enum Input {
+    /// A person's account.
     CreateAccount {
-        request: CreateAccount,
-        reply: Reply<(Account, OwnerKeys)>,
+        relay: String,
+        reply: Reply<()>,
     },
     Link(News),
     AddContact {
@@ -110,14 +111,6 @@ pub(crate) enum Input {
     Reconnect,
     Pause,
     Stop,
-}
-
-pub(crate) struct CreateAccount {
-    pub(crate) kind: AccountKind,
-    pub(crate) role: DeviceRole,
-    pub(crate) relay: String,
-    pub(crate) tills: Vec<TillCertificate>,
-    pub(crate) keep_account_key: bool,
 }
 
 pub(crate) struct FinishLink {
@@ -190,19 +183,15 @@ impl Actor {
     fn take(&mut self, input: Input) {
         match input {
             Input::Link(news) => self.heard(news),
-            Input::CreateAccount { request, reply } => {
-                let created = self.turn(|tx| {
-                    account::create_account(
-                        tx,
-                        &NewAccount {
-                            kind: request.kind,
-                            role: request.role,
-                            relay: &request.relay,
-                            tills: &request.tills,
-                            keep_account_key: request.keep_account_key,
-                        },
-                    )
-                });
+            Input::CreateAccount { relay, reply } => {
+                let new = NewAccount {
+                    kind: AccountKind::Person,
+                    role: DeviceRole::Person,
+                    relay: &relay,
+                    tills: &[],
+                    keep_account_key: true,
+                };
+                let created = self.turn(|tx| account::create_account(tx, &new).map(drop));
                 if created.is_ok() {
                     self.report("logging in", Self::log_in);
                 }

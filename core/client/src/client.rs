@@ -6,19 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use comptoir_content::{
-    AccountId, AccountKind, ContactCode, ConversationId, DeviceId, DeviceRole, Link, OrderId, OrderInfo, SigningKey,
-    TillCertificate, Timestamp, Uid,
+    AccountId, ContactCode, ConversationId, DeviceId, Link, OrderId, OrderInfo, SigningKey, Timestamp, Uid,
 };
-use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
 use comptoir_sqlcipher::rusqlite::Connection as Db;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ClientError;
-use crate::actor::{self, Clock, CreateAccount, FinishLink, Input, Reply, Threads};
+use crate::actor::{self, Clock, FinishLink, Input, Reply, Threads};
 use crate::store::{Extension, Store, read_kv, search};
-use crate::turns::account::OwnerKeys;
 use crate::turns::checkout::Tapped;
 use crate::vault::{KeyVault, database_key};
 use crate::views::{
@@ -218,34 +215,10 @@ impl Client {
     /// [`ClientError::AskUser`] `relay.address` for an address that cannot be, [`ClientError::Bug`] when there is an
     /// account already.
     pub async fn create_account(&self, relay: &str) -> Result<Identity, ClientError> {
-        self.create(AccountKind::Person, DeviceRole::Person, relay, Vec::new(), true).await?;
-        self.identity()?.ok_or_else(ClientError::stopped)
-    }
-
-    /// Creates a shop's account for a till. The owner's keys are returned and kept nowhere else.
-    ///
-    /// # Errors
-    /// As [`Client::create_account`].
-    pub(crate) async fn create_shop(
-        &self,
-        relay: &str,
-        tills: Vec<TillCertificate>,
-    ) -> Result<(Account, OwnerKeys), ClientError> {
-        self.create(AccountKind::Business, DeviceRole::Gateway, relay, tills, false).await
-    }
-
-    async fn create(
-        &self,
-        kind: AccountKind,
-        role: DeviceRole,
-        relay: &str,
-        tills: Vec<TillCertificate>,
-        keep_account_key: bool,
-    ) -> Result<(Account, OwnerKeys), ClientError> {
         check_relay(relay)?;
         let relay = relay.trim_end_matches('/').to_owned();
-        let request = CreateAccount { kind, role, relay, tills, keep_account_key };
-        self.ask(|reply| Input::CreateAccount { request, reply }).await
+        self.ask(|reply| Input::CreateAccount { relay, reply }).await?;
+        self.identity()?.ok_or_else(ClientError::stopped)
     }
 
     /// Who this is; `None` before there is an account.
@@ -546,7 +519,7 @@ fn create_dir(dir: &std::path::Path) -> Result<(), ClientError> {
 }
 
 /// TLS everywhere, but on this very machine.
-fn check_relay(relay: &str) -> Result<(), ClientError> {
+pub(crate) fn check_relay(relay: &str) -> Result<(), ClientError> {
     let bad = |why| Err(ClientError::ask("relay.address", format!("{relay:?}: {why}")));
     if relay.len() > 255 || relay.contains(char::is_whitespace) {
         return bad("not an address");

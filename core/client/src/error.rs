@@ -74,6 +74,9 @@ pub enum TurnError {
     NotFound { what: &'static str },
     #[error("a stored {what} cannot be read")]
     Corrupt { what: &'static str },
+    /// The turn's caller gave it up, and says why.
+    #[error("{0}")]
+    Aborted(String),
 }
 
 impl From<TurnError> for ClientError {
@@ -101,6 +104,7 @@ impl From<TurnError> for ClientError {
             }
             TurnError::NotFound { what } => Self::AskUser { code: format!("{what}.unknown"), detail },
             TurnError::Corrupt { .. } => bug("storage.unreadable"),
+            TurnError::Aborted(_) => Self::AskUser { code: "turn.aborted".to_owned(), detail },
         }
     }
 }

@@ -1,17 +1,21 @@
 //! For a core without a screen: a shop's till. Its own tables extend the store, and its turns run in the same
 //! transactions as everybody's.
 
-use comptoir_content::{AccountId, Basis, Body, Content, ConversationId, SigningKey, TillCertificate, Uid};
+use comptoir_content::{
+    AccountId, AccountKind, Basis, Body, Content, ConversationId, DeviceRole, SigningKey, TillCertificate, Uid,
+};
 use comptoir_engine::account::Account;
 use comptoir_sqlcipher::rusqlite::{self, params};
 
 pub use crate::error::TurnError;
 pub use crate::random::Random;
 pub use crate::store::{Extension, MlsStoreError, Tx};
+pub use crate::vault::write_secret;
 
 use crate::actor::Input;
-use crate::client::Client;
+use crate::client::{Client, check_relay};
 use crate::error::ClientError;
+use crate::turns::account::{NewAccount, create_account};
 use crate::turns::send;
 
 /// The owner's keys of a new shop. They belong into a file that is taken offline.
@@ -31,15 +35,6 @@ pub struct Incoming {
 }
 
 impl Client {
-    /// Creates a shop's account with certified tills. The owner's keys are not kept here.
-    ///
-    /// # Errors
-    /// As [`Client::create_account`].
-    pub async fn create_shop_account(&self, relay: &str, tills: Vec<TillCertificate>) -> Result<Owner, ClientError> {
-        let (account, keys) = self.create_shop(relay, tills).await?;
-        Ok(Owner { account, account_key: keys.account_key, recovery_key: keys.recovery_key })
-    }
-
     /// Runs one turn: whatever it writes is committed as a whole, or nothing is.
     ///
     /// # Errors
@@ -66,6 +61,24 @@ impl Client {
 }
 
 impl Tx<'_> {
+    /// Creates a shop's account with certified tills, as part of this turn. The owner's keys are not kept here: put them
+    /// where they belong before the turn ends, so that there is never an account without its keys.
+    ///
+    /// # Errors
+    /// [`TurnError::Aborted`] for a relay address that cannot be; [`TurnError::Corrupt`] when there is an account.
+    pub fn create_shop_account(&mut self, relay: &str, tills: &[TillCertificate]) -> Result<Owner, TurnError> {
+        check_relay(relay).map_err(|error| TurnError::Aborted(error.to_string()))?;
+        let new = NewAccount {
+            kind: AccountKind::Business,
+            role: DeviceRole::Gateway,
+            relay: relay.trim_end_matches('/'),
+            tills,
+            keep_account_key: false,
+        };
+        let (account, keys) = create_account(self, &new)?;
+        Ok(Owner { account, account_key: keys.account_key, recovery_key: keys.recovery_key })
+    }
+
     /// Says something in a conversation, in this transaction. Without a `basis` a shop answers the person's newest
     /// action there.
     ///

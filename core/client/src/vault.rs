@@ -79,8 +79,11 @@ impl KeyVault for FileVault {
     }
 }
 
-/// Writes a new file that only its owner can read, and makes sure it is on disk.
-pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a new file that only its owner can read, and makes sure that it and its name are on disk.
+///
+/// # Errors
+/// [`io::Error`]; `AlreadyExists` when there is such a file.
+pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -90,7 +93,13 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
     let mut file = options.open(path)?;
     file.write_all(bytes)?;
-    file.sync_all()
+    file.sync_all()?;
+    #[cfg(unix)]
+    {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Derives the database key from the root key (HKDF-SHA256, RFC 5869).
