@@ -418,6 +418,7 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
     settled(out, home, &client, row.chat, args.bank).await
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "one state is a failure of the command")]
 async fn settled(out: &Out, home: &Home, client: &Client, chat: ConversationId, _: Bank) -> Result<(), Failure> {
     let is_over = |bill: &CheckoutView| !bill.state.is_unresolved();
     match until_bill(client, chat, home.wait, is_over).await? {

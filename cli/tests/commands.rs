@@ -1,5 +1,7 @@
 //! The commands as people type them: what they print, how they end, and that bad input is named and harms nothing.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
+
 mod support;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The demonstration, run as a newcomer would, and a look at everything it leaves behind.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
+
 mod support;
 
 use std::path::Path;

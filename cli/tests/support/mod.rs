@@ -1,5 +1,6 @@
 //! Running the binary as people do, and reading what it prints.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "in a test, what is not expected is a failure")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -43,6 +43,7 @@ impl Clock {
 }
 
 /// Everything that can happen. Closed: a new thing that changes the world is a new line here.
+#[allow(clippy::large_enum_variant, reason = "few are alive at once")]
 pub(crate) enum Input {
     /// A person's account.
     CreateAccount {

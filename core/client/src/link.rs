@@ -29,6 +29,7 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 const WINDOW: u32 = 100;
 
 /// What the actor tells the link.
+#[allow(clippy::large_enum_variant, reason = "few are alive at once, and the large one is the usual one")]
 pub(crate) enum Command {
     Login(Box<Login>),
     Send(Tag, wire::Request),
@@ -88,11 +89,7 @@ pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: im
             }
             continue;
         };
-        let end = match session(me, &mut commands, &tell, &mut failures).await {
-            End::ActorGone => return,
-            end => end,
-        };
-        match end {
+        match session(me, &mut commands, &tell, &mut failures).await {
             End::ActorGone => return,
             End::Login(me) => login = Some(me),
             End::Paused => {
@@ -230,6 +227,7 @@ async fn give_up(commands: &mut mpsc::UnboundedReceiver<Command>) -> End {
 }
 
 /// Connects, makes the account known if the relay may not know it, and opens the mailbox.
+#[allow(clippy::wildcard_enum_match_arm, reason = "any other frame here is out of turn")]
 async fn open(me: &Login) -> Result<(Socket, wire::Welcome), End> {
     let mut request = format!("{}/v1/ws", me.relay.trim_end_matches('/')).into_client_request().map_err(network)?;
     let address = address_of(request.uri()).ok_or(End::Lost(Lost::Network))?;
@@ -260,6 +258,7 @@ fn address_of(uri: &Uri) -> Option<String> {
     uri.authority().map(|authority| authority.as_str().to_owned())
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "everything but a refusal goes on to who asked")]
 fn accepted(reply: wire::Reply) -> Result<wire::Reply, End> {
     match reply {
         wire::Reply::Refused(refusal) => match refusal.code {

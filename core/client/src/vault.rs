@@ -72,9 +72,9 @@ impl KeyVault for FileVault {
     }
 
     fn store(&self, key: &[u8; 32]) -> Result<(), VaultError> {
-        write_secret(&self.path, key).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => VaultError::Taken { path: self.path.clone() },
-            _ => self.io(error),
+        write_secret(&self.path, key).map_err(|error| {
+            let taken = error.kind() == io::ErrorKind::AlreadyExists;
+            if taken { VaultError::Taken { path: self.path.clone() } } else { self.io(error) }
         })
     }
 }

@@ -208,7 +208,10 @@ pub struct LinkGrant {
 const CONTACT: &str = "account.id AS account_id, account.kind AS account_kind, account.name, account.profile,
     account.verified, account.blocked, account.log";
 
-fn contact(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<(Contact, Option<Vec<u8>>, Option<Vec<u8>>)> {
+/// A contact as its row says, with the profile and the log still to be read.
+type RawContact = (Contact, Option<Vec<u8>>, Option<Vec<u8>>);
+
+fn contact(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<RawContact> {
     let contact = Contact {
         account: comptoir_content::AccountId(row.get("account_id")?),
         kind: store::kind_named(&row.get::<_, String>("account_kind")?),
@@ -221,7 +224,7 @@ fn contact(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<(Contact, Opti
     Ok((contact, row.get("profile")?, row.get("log")?))
 }
 
-fn complete((mut contact, profile, _log): (Contact, Option<Vec<u8>>, Option<Vec<u8>>)) -> Contact {
+fn complete((mut contact, profile, _log): RawContact) -> Contact {
     let profile = profile.and_then(|bytes| Signed::<comptoir_content::Profile>::decode(&bytes).ok()?.verify().ok());
     if let Some(profile) = profile {
         contact.about = profile.into_inner().about;

@@ -1,6 +1,8 @@
 //! The customer's half against honest and dishonest shops: what is refused, with which reason, and that nothing but a
 //! verified receipt ever says Paid.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
+
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, Currency, Disclosure, Evidence, Genesis, Handoff, Hash,
     Invoice, InvoiceId, Line, LineKind, Needs, NotPaid, OrderId, OrderInfo, PartBody, Payee, PaymentAnswer, PaymentId,

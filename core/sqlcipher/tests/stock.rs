@@ -1,5 +1,7 @@
 //! Stock SQLCipher, built by others with OpenSSL, reads and writes the same files.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

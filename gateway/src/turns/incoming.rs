@@ -96,8 +96,8 @@ fn tapped(
         return greet(tx, till, catalogue, message);
     };
     let profile = till.profile.verify()?;
-    let takes = |provider: &&Box<dyn Provider>| provider.is_live() == till.live && provider.takes(product.price);
-    let payees = providers.iter().filter(takes).filter_map(|provider| {
+    let takes = |provider: &&dyn Provider| provider.is_live() == till.live && provider.takes(product.price);
+    let payees = providers.iter().map(AsRef::as_ref).filter(takes).filter_map(|provider| {
         let ours = |payee: &&comptoir_content::Payee| {
             payee.provider == provider.name() && payee.account == provider.account() && payee.live == till.live
         };

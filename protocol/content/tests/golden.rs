@@ -3,6 +3,8 @@
 //!
 //! `COMPTOIR_BLESS=1` writes them anew. Before the first release a change is a decision; after it, it is a break.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

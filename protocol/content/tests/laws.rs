@@ -1,5 +1,7 @@
 //! Hostile and newer bytes: nothing panics, nothing that is signed is half understood.
 
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
+
 use comptoir_content::{
     AccountId, Amount, Content, ContentError, Currency, Link, LogHead, MINOR_MAX, OrderId, Payee, Profile, ReceiptFile,
     Signed, SigningKey, Timestamp,

@@ -28,11 +28,13 @@ pub enum MlsStoreError {
     Decode(String),
 }
 
+/// What was written, by key; `None` for deleted.
+type Written = BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>;
+
 /// The storage provider of one transaction.
 pub(crate) struct TxStore<'t> {
     tx: &'t Transaction<'t>,
-    /// What was written in this transaction; `None` for deleted.
-    written: RefCell<BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>>,
+    written: RefCell<Written>,
 }
 
 /// What OpenMLS works with during one transaction.

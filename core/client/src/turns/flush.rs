@@ -150,7 +150,7 @@ impl Batch {
 
     fn finish(self) -> Option<(Sent, wire::Request)> {
         let envelopes = self.envelopes;
-        (!envelopes.is_empty()).then(|| (Sent::Envelopes(self.about), wire::Request::Deposit { envelopes }))
+        (!envelopes.is_empty()).then_some((Sent::Envelopes(self.about), wire::Request::Deposit { envelopes }))
     }
 }
 

@@ -76,6 +76,7 @@ pub(crate) fn hold(tx: &mut Tx<'_>, item: &wire::Item, error: &TurnError) -> Res
     finish(tx, News::default(), item.seq)
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "every other error is final for this envelope")]
 fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result<(), TurnError> {
     let (reason, account) = match error {
         TurnError::Session(SessionError::Own) => return Ok(()),
@@ -139,6 +140,7 @@ fn open(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<(), TurnE
 }
 
 /// An invitation into a conversation, or into a newer generation of one.
+#[allow(clippy::wildcard_enum_match_arm, reason = "one state needs care here, the others are the machine's")]
 fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
     if let Some(group) = tx.group(arrived.conversation, arrived.generation)? {
         // Invited twice, or invited where we are.
@@ -299,6 +301,7 @@ pub(crate) fn retry_one(tx: &mut Tx<'_>, id: i64) -> Result<(), TurnError> {
 }
 
 /// What came of trying a held envelope again, when it did not open: it waits on, or never will.
+#[allow(clippy::wildcard_enum_match_arm, reason = "every other error is final for this envelope")]
 pub(crate) fn retry_failed(tx: &mut Tx<'_>, id: i64, error: &TurnError) -> Result<(), TurnError> {
     match error {
         TurnError::Session(SessionError::Early) => Ok(()),
@@ -341,6 +344,7 @@ fn invitation_lost(tx: &mut Tx<'_>, uid: ConversationId, generation: u32) -> Res
 }
 
 /// A new message of a member: judged, stored, and handed to whom it concerns.
+#[allow(clippy::wildcard_enum_match_arm, reason = "only these two kinds prove something")]
 fn apply(
     tx: &mut Tx<'_>,
     conversation: &ConversationRow,

@@ -125,6 +125,7 @@ pub(crate) fn send_marks(tx: &mut Tx<'_>, conversation: &ConversationRow, marks:
 }
 
 /// Taps a quick reply or a button of `on`: its title becomes one's own message, and it can be tapped once.
+#[allow(clippy::wildcard_enum_match_arm, reason = "only these two kinds can be tapped")]
 pub(crate) fn tap(tx: &mut Tx<'_>, conversation: &ConversationRow, on: Uid, title: &str) -> Result<Uid, TurnError> {
     let found: Option<(i64, Vec<u8>, bool)> = tx
         .sql
