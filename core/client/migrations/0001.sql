@@ -122,7 +122,6 @@ CREATE TABLE outbox (
     token BLOB,
     next_token_hash BLOB,
     failures INTEGER NOT NULL DEFAULT 0,
-    conflicts INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
