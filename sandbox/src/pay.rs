@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
-use axum::extract::{FromRequest as _, Path, Query, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest as _, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Form, Json, Router};
@@ -30,16 +32,22 @@ struct Visit {
     wants_json: bool,
 }
 
-impl Visit {
-    fn of(id: String, query: &HashMap<String, String>, headers: &HeaderMap) -> Self {
-        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        Self {
-            id,
-            token: query.get("t").cloned().unwrap_or_default(),
-            wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
-        }
-    }
+impl FromRequestParts<Shop> for Visit {
+    type Rejection = PathRejection;
 
+    async fn from_request_parts(parts: &mut Parts, shop: &Shop) -> Result<Self, PathRejection> {
+        let Path(id) = Path::from_request_parts(parts, shop).await?;
+        let asked = Query::<HashMap<String, String>>::try_from_uri(&parts.uri).ok();
+        let accept = parts.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        Ok(Self {
+            id,
+            token: asked.and_then(|Query(mut asked)| asked.remove("t")).unwrap_or_default(),
+            wants_json: accept.is_some_and(|accept| accept.contains("application/json")),
+        })
+    }
+}
+
+impl Visit {
     async fn payment(&self, shop: &Shop) -> Result<Payment, Refused> {
         let (id, token, now_ms) = (self.id.clone(), self.token.clone(), shop.clock.now_ms());
         shop.store.with(move |world| world.page(&id, &token, now_ms).cloned()).await
@@ -61,29 +69,24 @@ impl Visit {
             Err(other) => page(other.status(), html::nothing(&other)),
         }
     }
+
+    /// Where it goes on after something was tried: at the bank, or back on the page.
+    async fn after(&self, shop: &Shop, tried: Result<Payment, Refused>) -> Response {
+        match tried {
+            Ok(payment) if self.wants_json => no_store(Json(as_json(&payment)).into_response()),
+            Ok(payment) if payment.status == Status::RequiresAction => see_other(&payment.challenge_path()),
+            Ok(payment) => see_other(&payment.page_path()),
+            Err(refused) => self.answer(shop, Some(refused)).await,
+        }
+    }
 }
 
-type Asked = Result<Query<HashMap<String, String>>, axum::extract::rejection::QueryRejection>;
-
-async fn show(State(shop): State<Shop>, Path(id): Path<String>, asked: Asked, headers: HeaderMap) -> Response {
-    let visit = Visit::of(id, &query_of(asked), &headers);
+async fn show(State(shop): State<Shop>, visit: Visit) -> Response {
     visit.answer(&shop, None).await
 }
 
-async fn pay(
-    State(shop): State<Shop>,
-    Path(id): Path<String>,
-    asked: Asked,
-    headers: HeaderMap,
-    request: Request,
-) -> Response {
-    let visit = Visit::of(id, &query_of(asked), &headers);
-    match try_to_pay(&shop, &visit, request).await {
-        Ok(payment) if visit.wants_json => no_store(Json(as_json(&payment)).into_response()),
-        Ok(payment) if payment.status == Status::RequiresAction => see_other(&payment.challenge_path()),
-        Ok(payment) => see_other(&payment.page_path()),
-        Err(refused) => visit.answer(&shop, Some(refused)).await,
-    }
+async fn pay(State(shop): State<Shop>, visit: Visit, request: Request) -> Response {
+    visit.after(&shop, try_to_pay(&shop, &visit, request).await).await
 }
 
 async fn try_to_pay(shop: &Shop, visit: &Visit, request: Request) -> Result<Payment, Refused> {
@@ -100,13 +103,7 @@ async fn try_to_pay(shop: &Shop, visit: &Visit, request: Request) -> Result<Paym
     }
 }
 
-async fn show_challenge(
-    State(shop): State<Shop>,
-    Path(id): Path<String>,
-    asked: Asked,
-    headers: HeaderMap,
-) -> Response {
-    let visit = Visit::of(id, &query_of(asked), &headers);
+async fn show_challenge(State(shop): State<Shop>, visit: Visit) -> Response {
     match visit.payment(&shop).await {
         Ok(payment) if visit.wants_json => no_store(Json(as_json(&payment)).into_response()),
         Ok(payment) if payment.status == Status::RequiresAction => page(StatusCode::OK, html::challenge(&payment)),
@@ -115,19 +112,8 @@ async fn show_challenge(
     }
 }
 
-async fn answer_challenge(
-    State(shop): State<Shop>,
-    Path(id): Path<String>,
-    asked: Asked,
-    headers: HeaderMap,
-    request: Request,
-) -> Response {
-    let visit = Visit::of(id, &query_of(asked), &headers);
-    match try_to_answer(&shop, &visit, request).await {
-        Ok(payment) if visit.wants_json => no_store(Json(as_json(&payment)).into_response()),
-        Ok(payment) => see_other(&payment.page_path()),
-        Err(refused) => visit.answer(&shop, Some(refused)).await,
-    }
+async fn answer_challenge(State(shop): State<Shop>, visit: Visit, request: Request) -> Response {
+    visit.after(&shop, try_to_answer(&shop, &visit, request).await).await
 }
 
 async fn try_to_answer(shop: &Shop, visit: &Visit, request: Request) -> Result<Payment, Refused> {
@@ -161,10 +147,6 @@ async fn field_of(request: Request, field: &'static str) -> Result<String, Refus
         Some(Value::String(text)) => Ok(text.clone()),
         _ => Err(Refused::field(field, "must be given as text")),
     }
-}
-
-fn query_of(asked: Asked) -> HashMap<String, String> {
-    asked.map(|Query(query)| query).unwrap_or_default()
 }
 
 fn as_json(payment: &Payment) -> Value {
