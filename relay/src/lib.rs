@@ -34,6 +34,7 @@ mod config;
 pub mod conformance;
 mod hub;
 mod log_chain;
+mod membership;
 mod metrics;
 mod network;
 mod operator;
@@ -44,6 +45,7 @@ mod tls;
 
 pub use clock::Clock;
 pub use config::{Config, ConfigError, ENVIRONMENT_PREFIX, Limits, Quotas, Tls};
+pub use membership::between;
 pub use server::{Relay, Running, StartError};
 pub use store::{
     Appended, Commit, Created, Device, Expired, Health, LogHead, Mailbox, Opening, QuotaKey, Rate, RelayStore, Removed,

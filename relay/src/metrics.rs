@@ -37,12 +37,13 @@ impl Counter {
     }
 }
 
-const DEPOSITS: [(DepositStatus, &str); 5] = [
+const DEPOSITS: [(DepositStatus, &str); 6] = [
     (DepositStatus::Accepted, "accepted"),
     (DepositStatus::Duplicate, "duplicate"),
     (DepositStatus::Full, "full"),
     (DepositStatus::Gone, "gone"),
     (DepositStatus::StaleEpoch, "stale_epoch"),
+    (DepositStatus::Forbidden, "forbidden"),
 ];
 const ORDERS: [(OrderStatus, &str); 4] = [
     (OrderStatus::Accepted, "accepted"),

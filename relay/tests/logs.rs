@@ -84,6 +84,7 @@ async fn the_log_names_nobody() {
     at_alice.refused(Request::RemoveDevice { device: bob.device }).await;
     at_alice.ask(Request::ClaimKeyPackages { devices: vec![bob.device] }).await;
     let opening = Request::OpenGeneration {
+        peer: bob.account(),
         conversation: envelope(&bob, 1).conversation,
         generation: 0,
         token_hash: [1; 32],

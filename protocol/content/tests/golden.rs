@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, Body, Card, ContactCode, Content,
-    Currency, DeviceCertificate, DeviceId, DeviceRole, Disclosure, Evidence, Genesis, Handoff, Hash, Invoice,
-    InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks, Needs, NotPaid, OrderId, OrderInfo,
+    ConversationId, Currency, DeviceCertificate, DeviceId, DeviceRole, Disclosure, Evidence, Genesis, Handoff, Hash,
+    Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks, Needs, NotPaid, OrderId, OrderInfo,
     OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest, Profile, QuickReply, Receipt, ReceiptFile,
     Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text, TillCertificate, Timestamp, TokenId, Uid,
 };
@@ -442,4 +442,13 @@ fn the_published_format_and_the_golden_bytes_say_the_same() {
         published.extend(sent.map(|value| value.full_name().to_owned()));
     }
     assert_eq!(published.difference(&seen).collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// The relay derives the same ids, and holds them to the same bytes.
+#[test]
+fn the_conversation_of_two_accounts_has_one_id() {
+    let [one, two] = [1, 2].map(|n| AccountId([n; 20]));
+    let expected = ConversationId(*b"\xa5\x48\xa8\x27\x3d\xb0\x5e\x10\x1f\x87\x33\x13\x57\xf8\x49\x49");
+    assert_eq!(ConversationId::between(one, two), expected);
+    assert_eq!(ConversationId::between(two, one), expected);
 }

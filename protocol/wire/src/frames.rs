@@ -29,8 +29,14 @@ pub enum Request {
     Deposit { envelopes: Vec<Envelope> },
     /// Says that everything up to `upto_seq` is stored on the device. No answer.
     Ack { upto_seq: u64 },
-    /// Starts generation `generation` of a conversation at epoch 1.
-    OpenGeneration { conversation: ConversationId, generation: u32, token_hash: [u8; 32], envelopes: Vec<Envelope> },
+    /// Starts generation `generation` of the conversation with `peer` at epoch 1.
+    OpenGeneration {
+        peer: AccountId,
+        conversation: ConversationId,
+        generation: u32,
+        token_hash: [u8; 32],
+        envelopes: Vec<Envelope>,
+    },
     /// Moves a conversation from `epoch` to `epoch + 1` and deposits the commit, both or neither.
     SubmitCommit {
         conversation: ConversationId,
@@ -201,6 +207,8 @@ pub enum DepositStatus {
     Gone,
     /// The conversation moved on: seal again in the newer epoch, under the same uid.
     StaleEpoch,
+    /// The conversation is not one of the sender's account and the mailbox's.
+    Forbidden,
 }
 
 impl DepositStatus {
@@ -208,7 +216,7 @@ impl DepositStatus {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Accepted | Self::Duplicate | Self::Gone => true,
+            Self::Accepted | Self::Duplicate | Self::Gone | Self::Forbidden => true,
             Self::Full | Self::StaleEpoch => false,
         }
     }
@@ -315,12 +323,13 @@ impl Request {
                 ClientBody::Deposit(proto::Deposit { envelopes: Envelope::all_into_proto(envelopes) })
             }
             Self::Ack { upto_seq } => ClientBody::Ack(proto::Ack { upto_seq }),
-            Self::OpenGeneration { conversation, generation, token_hash, envelopes } => {
+            Self::OpenGeneration { peer, conversation, generation, token_hash, envelopes } => {
                 ClientBody::OpenGeneration(proto::OpenGeneration {
                     conversation: conversation.0.to_vec(),
                     generation,
                     token_hash: token_hash.to_vec(),
                     envelopes: Envelope::all_into_proto(envelopes),
+                    peer: peer.0.to_vec(),
                 })
             }
             Self::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes } => {
@@ -395,6 +404,7 @@ impl Request {
             ClientBody::Deposit(deposit) => Self::Deposit { envelopes: Envelope::all_from_proto(deposit.envelopes)? },
             ClientBody::Ack(ack) => Self::Ack { upto_seq: ack.upto_seq },
             ClientBody::OpenGeneration(open) => Self::OpenGeneration {
+                peer: AccountId::from_slice(&open.peer)?,
                 conversation: ConversationId::from_slice(&open.conversation)?,
                 generation: open.generation,
                 token_hash: exact("token_hash", &open.token_hash)?,
@@ -664,6 +674,7 @@ impl DepositOutcome {
                 DepositStatus::Full => proto::DepositStatus::Full,
                 DepositStatus::Gone => proto::DepositStatus::Gone,
                 DepositStatus::StaleEpoch => proto::DepositStatus::StaleEpoch,
+                DepositStatus::Forbidden => proto::DepositStatus::Forbidden,
             }
             .into(),
             accepted_at_ms: outcome.accepted_at_ms,
@@ -680,6 +691,7 @@ impl DepositOutcome {
                 Ok(proto::DepositStatus::Full) => DepositStatus::Full,
                 Ok(proto::DepositStatus::Gone) => DepositStatus::Gone,
                 Ok(proto::DepositStatus::StaleEpoch) => DepositStatus::StaleEpoch,
+                Ok(proto::DepositStatus::Forbidden) => DepositStatus::Forbidden,
                 Ok(proto::DepositStatus::Unspecified) | Err(_) => {
                     return Err(WireError::Unknown { field: "status", value: outcome.status.into() });
                 }

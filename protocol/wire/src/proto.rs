@@ -256,6 +256,7 @@ pub(crate) enum DepositStatus {
     Full = 3,
     Gone = 4,
     StaleEpoch = 5,
+    Forbidden = 6,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -310,6 +311,8 @@ pub(crate) struct OpenGeneration {
     pub(crate) token_hash: Vec<u8>,
     #[prost(message, repeated, tag = "4")]
     pub(crate) envelopes: Vec<Envelope>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) peer: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -56,6 +56,7 @@ fn outcomes() -> impl Strategy<Value = Vec<DepositOutcome>> {
         Just(DepositStatus::Full),
         Just(DepositStatus::Gone),
         Just(DepositStatus::StaleEpoch),
+        Just(DepositStatus::Forbidden),
     ];
     let outcome = (status, any::<u64>());
     vec(outcome.prop_map(|(status, accepted_at_ms)| DepositOutcome { status, accepted_at_ms }), 0..6)
@@ -89,9 +90,9 @@ fn request() -> impl Strategy<Value = Request> {
         vec(device(), 0..=limits::CLAIMS_PER_FRAME_MAX).prop_map(|devices| Request::ClaimKeyPackages { devices }),
         envelopes().prop_map(|envelopes| Request::Deposit { envelopes }),
         any::<u64>().prop_map(|upto_seq| Request::Ack { upto_seq }),
-        (conversation(), any::<u32>(), any::<[u8; 32]>(), envelopes()).prop_map(
-            |(conversation, generation, token_hash, envelopes)| {
-                Request::OpenGeneration { conversation, generation, token_hash, envelopes }
+        (account(), conversation(), any::<u32>(), any::<[u8; 32]>(), envelopes()).prop_map(
+            |(peer, conversation, generation, token_hash, envelopes)| {
+                Request::OpenGeneration { peer, conversation, generation, token_hash, envelopes }
             }
         ),
         (conversation(), any::<(u32, u64, [u8; 32], [u8; 32], [u8; 16])>(), envelopes()).prop_map(

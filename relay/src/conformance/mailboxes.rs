@@ -10,7 +10,8 @@ use crate::store::{Mailbox, RelayStore};
 
 pub(super) async fn numbers_are_dense_and_order_is_kept<S: RelayStore>(store: &S) {
     people(store, 2).await;
-    let outcomes = store.deposit(vec![envelope(1, 1), envelope(2, 1), envelope(1, 2)], NOW_MS).await.unwrap();
+    let outcomes =
+        store.deposit(account(1), vec![envelope(1, 1), envelope(2, 1), envelope(1, 2)], NOW_MS).await.unwrap();
     assert_eq!(outcomes, [accepted(NOW_MS); 3]);
     // Senders side by side: no number is skipped or given twice, and each sender's order stays.
     let send = |from: u16| async move {
@@ -34,7 +35,7 @@ pub(super) async fn numbers_are_dense_and_order_is_kept<S: RelayStore>(store: &S
 
 pub(super) async fn a_repeated_deposit_gets_the_first_answer<S: RelayStore>(store: &S) {
     people(store, 2).await;
-    let both = store.deposit(vec![envelope(1, 1), envelope(1, 1)], NOW_MS).await.unwrap();
+    let both = store.deposit(account(1), vec![envelope(1, 1), envelope(1, 1)], NOW_MS).await.unwrap();
     assert_eq!(both, [accepted(NOW_MS), duplicate(NOW_MS)]);
     assert_eq!(deposit_one(store, envelope(1, 1), NOW_MS + 5).await, duplicate(NOW_MS));
     assert_eq!(deposit_one(store, envelope(2, 1), NOW_MS + 6).await, accepted(NOW_MS + 6), "another mailbox");
@@ -47,7 +48,7 @@ pub(super) async fn a_repeated_deposit_gets_the_first_answer<S: RelayStore>(stor
 pub(super) async fn what_is_acknowledged_is_forgotten_and_nothing_else<S: RelayStore>(store: &S) {
     people(store, 2).await;
     for n in 1..=5 {
-        store.deposit(vec![envelope(1, n), envelope(2, n)], NOW_MS).await.unwrap();
+        store.deposit(account(1), vec![envelope(1, n), envelope(2, n)], NOW_MS).await.unwrap();
     }
     store.ack(vec![(device(1), 2), (device(2), 1), (device(9), 7)]).await.unwrap();
     assert_eq!(seqs(store, 1).await, [3, 4, 5]);

@@ -18,6 +18,7 @@ use comptoir_wire::{
     SignedEntry, Uid,
 };
 
+use crate::membership::between;
 use crate::store::{Created, RelayStore, Retention};
 
 /// What the stores of this suite hold: small, so that limits are reached.
@@ -74,8 +75,9 @@ fn account(n: u8) -> AccountId {
     AccountId([n; 20])
 }
 
+/// The conversation of account 1, who sends everything here, and account `n + 1`.
 fn conversation(n: u8) -> ConversationId {
-    ConversationId([n; 16])
+    between(account(1), account(n + 1))
 }
 
 fn uid(n: u16) -> Uid {
@@ -122,7 +124,7 @@ async fn people<S: RelayStore>(store: &S, n: u8) {
 }
 
 async fn deposit_one<S: RelayStore>(store: &S, envelope: Envelope, now_ms: i64) -> DepositOutcome {
-    let outcomes = store.deposit(vec![envelope], now_ms).await.unwrap();
+    let outcomes = store.deposit(account(1), vec![envelope], now_ms).await.unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes[0]
 }

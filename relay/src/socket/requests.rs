@@ -11,6 +11,7 @@ use ring::digest::{SHA256, digest};
 use super::asking::Asker;
 use crate::hub::Line;
 use crate::log_chain;
+use crate::membership::between;
 use crate::server::Shared;
 use crate::store::{Commit, Created, Opening, Rate, RelayStore, Removed, Spent, StoreError};
 
@@ -77,14 +78,16 @@ pub(super) async fn serve<S: RelayStore>(
                 }
                 Request::ClaimKeyPackages { devices } => desk.claim_key_packages(devices).await,
                 Request::Deposit { envelopes } => desk.deposit(envelopes).await,
-                Request::OpenGeneration { conversation, generation, token_hash, envelopes } => {
-                    desk.open_generation(Opening { conversation, generation, token_hash, envelopes }).await
+                Request::OpenGeneration { peer, conversation, generation, token_hash, envelopes } => {
+                    let opening = Opening { from: *account, conversation, generation, token_hash, envelopes };
+                    desk.open_generation(peer, opening).await
                 }
                 Request::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes } => {
                     let mut token_hash = [0; 32];
                     token_hash.copy_from_slice(digest(&SHA256, &token.0).as_ref());
+                    let from = *account;
                     let commit =
-                        Commit { conversation, generation, epoch, token_hash, next_token_hash, uid, envelopes };
+                        Commit { from, conversation, generation, epoch, token_hash, next_token_hash, uid, envelopes };
                     desk.submit_commit(commit).await
                 }
                 Request::Authenticate { .. } | Request::CreateAccount(_) | Request::ReadLog { .. } => {
@@ -202,13 +205,16 @@ impl<S: RelayStore> Desk<'_, S> {
     async fn deposit(&self, envelopes: Vec<Envelope>) -> Answered {
         self.check_envelopes(&envelopes, None).await?;
         let to = recipients(&envelopes);
-        let outcomes = self.shared.store.deposit(envelopes, self.shared.clock.now_ms()).await;
+        let outcomes = self.shared.store.deposit(self.account, envelopes, self.shared.clock.now_ms()).await;
         let outcomes = outcomes.map_err(|error| unavailable(&error))?;
         self.deposited(&to, &outcomes);
         Ok(Reply::Deposited(outcomes))
     }
 
-    async fn open_generation(&self, opening: Opening) -> Answered {
+    async fn open_generation(&self, peer: AccountId, opening: Opening) -> Answered {
+        if opening.conversation != between(self.account, peer) {
+            return Err(refuse(ErrorCode::Forbidden, "conversation: not of this account and the peer"));
+        }
         self.check_envelopes(&opening.envelopes, Some((opening.conversation, opening.generation))).await?;
         let to = recipients(&opening.envelopes);
         let ordered = self.shared.store.open_generation(opening, self.shared.clock.now_ms()).await;

@@ -105,6 +105,8 @@ pub struct Mailbox {
 /// A conversation's first epoch of a new generation.
 #[derive(Clone, Debug)]
 pub struct Opening {
+    /// Who opens it. The caller has checked that it is one of the conversation's two accounts.
+    pub from: AccountId,
     pub conversation: ConversationId,
     pub generation: u32,
     pub token_hash: [u8; 32],
@@ -114,6 +116,7 @@ pub struct Opening {
 /// A step of a conversation from `epoch` to `epoch + 1`.
 #[derive(Clone, Debug)]
 pub struct Commit {
+    pub from: AccountId,
     pub conversation: ConversationId,
     pub generation: u32,
     pub epoch: u64,
@@ -216,9 +219,11 @@ pub trait RelayStore: Send + Sync + 'static {
         devices: Vec<DeviceId>,
     ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + Send;
 
-    /// Puts envelopes into mailboxes; one answer for each, in order.
+    /// Puts envelopes of the account `from` into mailboxes; one answer for each, in order. A mailbox takes what its own
+    /// account sends and what belongs to the conversation of the two accounts ([`crate::between`]), and nothing else.
     fn deposit(
         &self,
+        from: AccountId,
         envelopes: Vec<Envelope>,
         now_ms: i64,
     ) -> impl Future<Output = Result<Vec<DepositOutcome>, StoreError>> + Send;

@@ -100,6 +100,7 @@ async fn a_guest_is_served_an_account_and_a_log_and_nothing_else() {
         deposit(&alice, [1]),
         Request::Ack { upto_seq: 1 },
         Request::OpenGeneration {
+            peer: alice.account(),
             conversation: comptoir_wire::ConversationId([1; 16]),
             generation: 0,
             token_hash: [1; 32],

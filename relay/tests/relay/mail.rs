@@ -1,6 +1,7 @@
 //! Envelopes on their way: days offline, lost answers, lost acknowledgements, two sockets, windows.
 
-use comptoir_wire::{DepositOutcome, DepositStatus, Reply, Request};
+use comptoir_relay::between;
+use comptoir_wire::{DepositOutcome, DepositStatus, Envelope, Reply, Request};
 use futures_util::SinkExt;
 use tokio::io::AsyncWriteExt;
 use tokio_tungstenite::tungstenite::Message;
@@ -49,7 +50,9 @@ async fn a_connected_device_gets_each_envelope_at_once_and_without_gaps() {
     let send = async |(person, first): (&Person, u64)| {
         let mut line = world.arrive(person).await;
         for n in first..first + 30 {
-            assert_eq!(statuses(line.ask(deposit(&bob, [n])).await), [Accepted]);
+            let conversation = between(person.account(), bob.account());
+            let envelopes = vec![Envelope { conversation, ..envelope(&bob, n) }];
+            assert_eq!(statuses(line.ask(Request::Deposit { envelopes }).await), [Accepted]);
         }
     };
     let all = futures_util::future::join_all(people.iter().zip([100, 200, 300]).map(send));
@@ -298,7 +301,9 @@ async fn many_people_write_to_each_other_at_once() {
         for n in 0..EACH {
             for other in &people {
                 let n = me as u64 * 1_000 + n;
-                let id = line.tell(deposit(other, [n])).await;
+                let conversation = between(person.account(), other.account());
+                let envelopes = vec![Envelope { conversation, ..envelope(other, n) }];
+                let id = line.tell(Request::Deposit { envelopes }).await;
                 assert_eq!(statuses(line.answer(id).await), [Accepted]);
             }
         }

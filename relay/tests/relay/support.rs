@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use comptoir_relay::{Clock, Config, Relay, Running};
+use comptoir_relay::{Clock, Config, Relay, Running, between};
 use comptoir_wire::{
     AccountId, ConversationId, DeviceId, Envelope, EnvelopeKind, ErrorCode, Item, LOG_CONTEXT, NewAccount, Refusal,
     Reply, Request, SignedEntry, Uid, Welcome, auth_input, limits, signature_input,
@@ -206,18 +206,23 @@ pub(crate) fn signed_entry(by: &Ed25519KeyPair, entry: &[u8]) -> SignedEntry {
     }
 }
 
+/// Alice's conversation with somebody.
+pub(crate) fn thread(with: &'static str) -> ConversationId {
+    between(Person::new("Alice").account(), Person::new(with).account())
+}
+
 pub(crate) fn uid(n: u64) -> Uid {
     let mut uid = Uid([3; 16]);
     uid.0[8..].copy_from_slice(&n.to_be_bytes());
     uid
 }
 
-/// An envelope of a conversation that the relay does not order.
+/// An envelope of Alice's conversation with `to`; one to herself is of hers with Bob.
 pub(crate) fn envelope(to: &Person, n: u64) -> Envelope {
     Envelope {
         to: to.device,
         uid: uid(n),
-        conversation: ConversationId([200; 16]),
+        conversation: thread(if to.name == "Alice" { "Bob" } else { to.name }),
         generation: 0,
         epoch: 1,
         kind: EnvelopeKind::Message,

@@ -54,7 +54,8 @@ fn outcome_of(
                 accepted(tx, message, outcome.accepted_at_ms)?;
             }
         }
-        wire::DepositStatus::Gone => tx.recipient_done(row.id, device)?,
+        // Nobody is there, or our relay says that this is not our conversation: no other answer will ever come.
+        wire::DepositStatus::Gone | wire::DepositStatus::Forbidden => tx.recipient_done(row.id, device)?,
         wire::DepositStatus::Full => {
             // Only this device waits. What comes after may reach the others.
             let at = next_try(row.failures.saturating_add(4), tx.random.number(), tx.now);

@@ -110,6 +110,7 @@ fn change(tx: &Tx<'_>, conversation: &ConversationRow, row: &OutboxRow) -> Resul
     let next_token_hash = row.next_token_hash.ok_or_else(corrupt)?;
     let request = if row.kind == "open" {
         wire::Request::OpenGeneration {
+            peer: wire::AccountId(conversation.peer.0),
             conversation: to_wire_conversation(conversation.uid),
             generation: row.generation,
             token_hash: next_token_hash,

@@ -107,6 +107,7 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
             "open_generation",
             10,
             Request::OpenGeneration {
+                peer: AccountId(bytes(0x52)),
                 conversation: ConversationId(bytes(0x50)),
                 generation: 3,
                 token_hash: bytes(0x51),
@@ -177,6 +178,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                     (DepositStatus::Full, 0),
                     (DepositStatus::Gone, 0),
                     (DepositStatus::StaleEpoch, 0),
+                    (DepositStatus::Forbidden, 0),
                 ]
                 .map(|(status, accepted_at_ms)| DepositOutcome { status, accepted_at_ms })
                 .to_vec(),

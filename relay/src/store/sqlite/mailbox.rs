@@ -4,20 +4,24 @@
 //! mailbox, acknowledged or expired, is always the oldest part, so `acked_seq` alone says what is gone.
 
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension, Row};
-use comptoir_wire::{ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind, Item, Uid};
+use comptoir_wire::{
+    AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind, Item, Uid,
+};
 
 use super::{key_packages, order, stored, unsigned};
+use crate::membership::between;
 use crate::store::{Mailbox, Retention};
 
 const SECOND_MS: i64 = 1_000;
 
 pub(super) fn deposit(
     db: &Connection,
+    from: AccountId,
     envelopes: &[Envelope],
     retention: &Retention,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<DepositOutcome>> {
-    let one = |envelope| deposit_one(db, envelope, Freshness::Checked, retention, now_ms);
+    let one = |envelope| deposit_one(db, from, envelope, Freshness::Checked, retention, now_ms);
     envelopes.iter().map(one).collect()
 }
 
@@ -31,6 +35,7 @@ pub(super) enum Freshness {
 
 struct Head {
     device_no: i64,
+    account: AccountId,
     removed: bool,
     head_seq: u64,
     messages: u64,
@@ -40,6 +45,7 @@ struct Head {
 
 pub(super) fn deposit_one(
     db: &Connection,
+    from: AccountId,
     envelope: &Envelope,
     freshness: Freshness,
     retention: &Retention,
@@ -48,12 +54,13 @@ pub(super) fn deposit_one(
     let outcome = |status| Ok(DepositOutcome { status, accepted_at_ms: 0 });
     let head = db
         .prepare_cached(
-            "SELECT device_no, removed_at_ms IS NOT NULL AS removed, head_seq, messages, size_bytes, expires_at_ms
-             FROM device WHERE device = ?1",
+            "SELECT device_no, account, removed_at_ms IS NOT NULL AS removed, head_seq, messages, size_bytes, expires_at_ms
+             FROM device JOIN account USING (account_no) WHERE device = ?1",
         )?
         .query_row([envelope.to.0], |row| {
             Ok(Head {
                 device_no: row.get("device_no")?,
+                account: AccountId(row.get("account")?),
                 removed: row.get("removed")?,
                 head_seq: unsigned(row, "head_seq")?,
                 messages: unsigned(row, "messages")?,
@@ -65,6 +72,9 @@ pub(super) fn deposit_one(
     let Some(head) = head.filter(|head| !head.removed) else {
         return outcome(DepositStatus::Gone);
     };
+    if from != head.account && envelope.conversation != between(from, head.account) {
+        return outcome(DepositStatus::Forbidden);
+    }
     // Before everything else: what was accepted once stays accepted, also when the mailbox is full by now.
     let seen = db
         .prepare_cached("SELECT accepted_at_ms FROM seen WHERE device_no = ?1 AND uid = ?2")?

@@ -129,10 +129,15 @@ impl RelayStore for SqliteStore {
         self.writer.write("claiming key packages", bytes, ask).await
     }
 
-    async fn deposit(&self, envelopes: Vec<Envelope>, now_ms: i64) -> Result<Vec<DepositOutcome>, StoreError> {
+    async fn deposit(
+        &self,
+        from: AccountId,
+        envelopes: Vec<Envelope>,
+        now_ms: i64,
+    ) -> Result<Vec<DepositOutcome>, StoreError> {
         let bytes = carried(&envelopes);
         let retention = self.retention;
-        let ask = move |tx: &_| mailbox::deposit(tx, &envelopes, &retention, now_ms);
+        let ask = move |tx: &_| mailbox::deposit(tx, from, &envelopes, &retention, now_ms);
         self.writer.write("depositing", bytes, ask).await
     }
 

@@ -2,7 +2,7 @@
 //! deposit of what belongs to it, in one transaction.
 
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension};
-use comptoir_wire::{ConversationId, DepositOutcome, Envelope, OrderStatus, Ordered};
+use comptoir_wire::{AccountId, ConversationId, DepositOutcome, Envelope, OrderStatus, Ordered};
 
 use super::mailbox::{Freshness, deposit_one};
 use super::{stored, unsigned};
@@ -42,7 +42,7 @@ pub(super) fn open_generation(
             generation: opening.generation,
             epoch: 1,
             accepted_at_ms: now_ms.cast_unsigned(),
-            outcomes: ride_along(db, &opening.envelopes, retention, now_ms)?,
+            outcomes: ride_along(db, opening.from, &opening.envelopes, retention, now_ms)?,
         });
     }
     match standing {
@@ -51,7 +51,7 @@ pub(super) fn open_generation(
             generation: at.generation,
             epoch: at.epoch,
             accepted_at_ms: at.opened_at_ms,
-            outcomes: ride_along(db, &opening.envelopes, retention, now_ms)?,
+            outcomes: ride_along(db, opening.from, &opening.envelopes, retention, now_ms)?,
         }),
         standing => Ok(refused(OrderStatus::Stale, standing.as_ref())),
     }
@@ -81,7 +81,7 @@ pub(super) fn submit_commit(
             generation: at.generation,
             epoch: at.epoch,
             accepted_at_ms,
-            outcomes: ride_along(db, &commit.envelopes, retention, now_ms)?,
+            outcomes: ride_along(db, commit.from, &commit.envelopes, retention, now_ms)?,
         });
     }
     if (at.generation, at.epoch) != (commit.generation, commit.epoch) {
@@ -105,7 +105,7 @@ pub(super) fn submit_commit(
         generation: at.generation,
         epoch: at.epoch + 1,
         accepted_at_ms: now_ms.cast_unsigned(),
-        outcomes: ride_along(db, &commit.envelopes, retention, now_ms)?,
+        outcomes: ride_along(db, commit.from, &commit.envelopes, retention, now_ms)?,
     })
 }
 
@@ -124,11 +124,12 @@ pub(super) fn is_stale(db: &Connection, envelope: &Envelope) -> rusqlite::Result
 /// The same question again finds its envelopes stored already, and gives those another chance that were not.
 fn ride_along(
     db: &Connection,
+    from: AccountId,
     envelopes: &[Envelope],
     retention: &Retention,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<DepositOutcome>> {
-    let one = |envelope| deposit_one(db, envelope, Freshness::Ordered, retention, now_ms);
+    let one = |envelope| deposit_one(db, from, envelope, Freshness::Ordered, retention, now_ms);
     envelopes.iter().map(one).collect()
 }
 
