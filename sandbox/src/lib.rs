@@ -3,8 +3,9 @@
 //!
 //! It exists so that a gateway can be tried against something that forgets nothing and misbehaves on purpose. The rules
 //! live in `world`, which knows neither sockets nor files nor clocks; `store` writes every change to disk before it is
-//! answered; `api` and `pay` are the doors; `webhooks` is the one task that calls out. The interface is described in
-//! `docs/sandbox.md`. No money ever moves, and no real card number is ever kept.
+//! answered; `api` and `pay` are the doors; `webhooks` is the one task that calls out. `terminal` is for the other side
+//! of `pay`: payers without a browser. The interface is described in `docs/sandbox.md`. No money ever moves, and no real
+//! card number is ever kept.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,15 +26,18 @@ mod cards;
 mod config;
 mod fields;
 mod html;
+mod http;
 mod money;
 mod pay;
 mod refused;
 mod secrets;
 mod server;
 mod store;
+mod terminal;
 mod webhooks;
 mod world;
 
 pub use cards::{PRACTICE_CARDS, PracticeCard};
 pub use config::{Clock, Config, Webhook};
 pub use server::{Sandbox, StartError};
+pub use terminal::{PageAnswer, answer_bank, type_card};

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::config::{Clock, Config};
 use crate::refused::Refused;
 use crate::store::{OpenError, Store};
-use crate::{api, pay, secrets, webhooks};
+use crate::{api, http, pay, secrets, webhooks};
 
 /// The largest request body, in bytes.
 const MAX_BODY_BYTES: usize = 64 << 10;
@@ -183,12 +183,5 @@ fn client_for(url: &str) -> Result<reqwest::Client, StartError> {
     if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
         return Err(StartError::WebhookUrl);
     }
-    // Somebody else in the process may have chosen a provider already; any will do.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .timeout(WEBHOOK_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|error| StartError::WebhookClient(Box::new(error)))
+    http::client(WEBHOOK_TIMEOUT).map_err(|error| StartError::WebhookClient(Box::new(error)))
 }

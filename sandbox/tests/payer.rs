@@ -3,7 +3,7 @@
 
 mod counter;
 
-use comptoir_sandbox::PRACTICE_CARDS;
+use comptoir_sandbox::{PRACTICE_CARDS, answer_bank, type_card};
 use counter::*;
 use serde_json::{Value, json};
 
@@ -68,6 +68,22 @@ async fn three_d_secure_can_fail() {
         assert_eq!(counter.pay(&payment, APPROVES).await.status(), 200);
         assert_eq!(counter.webhook_types(2).await, ["payment.processing", "payment.succeeded"]);
     }
+}
+
+#[tokio::test]
+async fn a_terminal_taps_through_the_page() {
+    let counter = open(false, None).await;
+    let payment = counter.payment("order-1").await;
+    let page = counter.pay_url(&payment);
+    assert_eq!(type_card(&page, "a=1&card=4242424242424242").await.unwrap().status, 422);
+    for (approves, status) in [(false, "awaiting_payer"), (true, "succeeded")] {
+        let asked = type_card(&page, THREE_DS).await.unwrap();
+        let answer = answer_bank(&page, asked.action_path().unwrap(), approves).await.unwrap();
+        assert_eq!((answer.status, text(&answer.body["status"])), (200, status));
+        assert_eq!(answer.action_path(), None);
+    }
+    counter.sandbox.shutdown().await;
+    assert!(type_card(&page, APPROVES).await.is_err());
 }
 
 #[tokio::test]

@@ -114,7 +114,8 @@ impl Bakery {
     /// Charges that the provider made, in minor units.
     pub async fn charges(&self) -> Vec<i64> {
         let url = format!("http://{}/v1/events", self.provider_address);
-        let response = http().get(url).bearer_auth(SECRET).send().await.expect("the provider answers");
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let response = client.get(url).bearer_auth(SECRET).send().await.expect("the provider answers");
         let events: serde_json::Value = response.json().await.expect("JSON");
         let list = events["events"].as_array().expect("a list").clone();
         let mut charges: Vec<(String, i64)> = list
@@ -152,25 +153,11 @@ impl Bakery {
     }
 }
 
-pub fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client")
-}
-
 /// A person types a practice card into the provider's page. Gives the page's answer, whatever it is.
 pub async fn types_card(sheet: &Sheet, card: &str) -> (u16, serde_json::Value) {
     let Handoff::Page { url } = &sheet.handoff else { panic!("not a page") };
-    let form = [("card", card)];
-    let body = form.map(|(name, value)| format!("{name}={}", value.replace(' ', "+"))).join("&");
-    let response = http()
-        .post(url)
-        .header("accept", "application/json")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
-        .send()
-        .await
-        .expect("the page answers");
-    let status = response.status().as_u16();
-    (status, response.json().await.unwrap_or_default())
+    let answer = comptoir_sandbox::type_card(url, card).await.expect("the page answers");
+    (answer.status, answer.body)
 }
 
 impl Person {
