@@ -184,7 +184,8 @@ pub(crate) fn chats(out: &Out, home: &Home) -> Result<(), Failure> {
         .map(|row| {
             json!({ "chat": row.chat.to_string(), "account": row.peer.account.to_string(), "name": row.peer.name,
                 "kind": kind(row.peer.kind), "preview": row.preview, "at_ms": row.at_ms, "unread": row.unread,
-                "checking": row.checking, "verified": row.peer.verified, "blocked": row.peer.blocked })
+                "checking": row.checking, "verified": row.peer.verified, "blocked": row.peer.blocked,
+                "refused": row.peer.refused })
         })
         .collect();
     let lines: Vec<String> = rows
@@ -192,8 +193,12 @@ pub(crate) fn chats(out: &Out, home: &Home) -> Result<(), Failure> {
         .map(|row| {
             let unread = if row.unread > 0 { format!(" ({} new)", row.unread) } else { String::new() };
             let checking = if row.checking { " · checking, do not pay again" } else { "" };
+            let refused = match &row.peer.refused {
+                Some(why) => format!(" · what the relay shows of this account is not believed: {}", plain(why)),
+                None => String::new(),
+            };
             format!(
-                "{}{unread}{checking}\n    {}\n    {}",
+                "{}{unread}{checking}{refused}\n    {}\n    {}",
                 name_of(row),
                 plain(&row.preview).replace('\n', " "),
                 row.chat

@@ -31,7 +31,7 @@ async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
     let file = alice.client.receipt_file(sheet.order).unwrap();
     let receipt = ReceiptFile::from_file(&file).unwrap();
     assert!(matches!(verify(&receipt, None), Ok(Verdict::Holds(_))));
-    assert_eq!(alice.client.contact(alice.chats()[0].peer.account).unwrap().name, "The Bakery");
+    assert_eq!(alice.client.contact(alice.chats()[0].peer.account).unwrap().peer.name, "The Bakery");
 }
 
 #[tokio::test]

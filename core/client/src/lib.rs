@@ -29,5 +29,5 @@ pub use error::ClientError;
 pub use vault::{FileVault, KeyVault, VaultError};
 pub use views::{
     Bubble, ChatRow, CheckoutView, Connection, Contact, Identity, LineView, LinkGrant, LinkRequest, Page, PayChoice,
-    QuickReplyView, ReceiptRow, Sheet, View,
+    Peer, QuickReplyView, ReceiptRow, Sheet, View,
 };

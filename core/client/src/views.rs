@@ -1,9 +1,10 @@
 //! What a screen shows: plain values, read on a read-only connection.
 
 use comptoir_content::{
-    AccountKind, Amount, Body, Content, ConversationId, DeviceId, Handoff, LineKind, OrderId, PaymentRequest,
-    PublicKey, Signed, Timestamp,
+    AccountId, AccountKind, Amount, Body, Content, ConversationId, DeviceId, Handoff, LineKind, OrderId,
+    PaymentRequest, Profile, PublicKey, Signed, Timestamp,
 };
+use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{Checkout, State};
 use comptoir_sqlcipher::rusqlite::{Connection as Db, OptionalExtension as _, Row, params};
 
@@ -38,7 +39,7 @@ pub enum View {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatRow {
     pub chat: ConversationId,
-    pub peer: Contact,
+    pub peer: Peer,
     /// The first 120 characters of the newest message.
     pub preview: String,
     /// The sender's clock; 0 while nothing was said.
@@ -48,17 +49,27 @@ pub struct ChatRow {
     pub checking: bool,
 }
 
-/// Somebody we know.
+/// Who a chat is with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contact {
-    pub account: comptoir_content::AccountId,
+pub struct Peer {
+    pub account: AccountId,
     pub kind: AccountKind,
     /// As the account calls itself. Proves nothing.
     pub name: String,
-    pub about: String,
     /// A person compared the safety number.
     pub verified: bool,
     pub blocked: bool,
+    /// Why what the relay shows of this account is not believed. At first contact nothing can be said until its code is
+    /// scanned again; later on, what was believed before stays.
+    pub refused: Option<String>,
+}
+
+/// Somebody we know, with what their profile and their account log say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    pub peer: Peer,
+    /// A few words about the shop, from its signed profile; empty for a person.
+    pub about: String,
     /// The account key was replaced, so the safety number is another than before.
     pub key_replaced: bool,
 }
@@ -66,7 +77,7 @@ pub struct Contact {
 /// This account and device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    pub account: comptoir_content::AccountId,
+    pub account: AccountId,
     pub device: DeviceId,
     pub kind: AccountKind,
     pub relay: String,
@@ -182,7 +193,7 @@ pub struct PayChoice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiptRow {
     pub order: OrderId,
-    pub merchant: comptoir_content::AccountId,
+    pub merchant: AccountId,
     pub merchant_name: String,
     pub amount: Amount,
     pub refunded: Amount,
@@ -205,37 +216,25 @@ pub struct LinkGrant {
     pub log: comptoir_content::AccountLog,
 }
 
-const CONTACT: &str = "account.id AS account_id, account.kind AS account_kind, account.name, account.profile,
-    account.verified, account.blocked, account.log";
+const PEER: &str =
+    "account.id AS account_id, account.kind AS account_kind, account.name, account.verified, account.blocked,
+    account.refused";
 
-/// A contact as its row says, with the profile and the log still to be read.
-type RawContact = (Contact, Option<Vec<u8>>, Option<Vec<u8>>);
-
-fn contact(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<RawContact> {
-    let contact = Contact {
-        account: comptoir_content::AccountId(row.get("account_id")?),
+fn peer(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<Peer> {
+    Ok(Peer {
+        account: AccountId(row.get("account_id")?),
         kind: store::kind_named(&row.get::<_, String>("account_kind")?),
         name: row.get("name")?,
-        about: String::new(),
         verified: row.get("verified")?,
         blocked: row.get("blocked")?,
-        key_replaced: false,
-    };
-    Ok((contact, row.get("profile")?, row.get("log")?))
-}
-
-fn complete((mut contact, profile, _log): RawContact) -> Contact {
-    let profile = profile.and_then(|bytes| Signed::<comptoir_content::Profile>::decode(&bytes).ok()?.verify().ok());
-    if let Some(profile) = profile {
-        contact.about = profile.into_inner().about;
-    }
-    contact
+        refused: row.get("refused")?,
+    })
 }
 
 /// The newest chats first, `limit` of them.
 pub(crate) fn chats(db: &Db, limit: u32) -> Result<Vec<ChatRow>, TurnError> {
     let mut select = db.prepare_cached(&format!(
-        "SELECT conversation.uid, last_at, last_preview, unread, {CONTACT},
+        "SELECT conversation.uid, last_at, last_preview, unread, {PEER},
              EXISTS (SELECT 1 FROM checkout WHERE checkout.conversation = conversation.id
                      AND checkout.state IN ('placed', 'settling')) AS checking
          FROM conversation JOIN account ON account.id = conversation.peer
@@ -244,7 +243,7 @@ pub(crate) fn chats(db: &Db, limit: u32) -> Result<Vec<ChatRow>, TurnError> {
     let rows = select.query_map([limit], |row| {
         Ok(ChatRow {
             chat: ConversationId(row.get("uid")?),
-            peer: complete(contact(row)?),
+            peer: peer(row)?,
             preview: row.get("last_preview")?,
             at_ms: row.get("last_at")?,
             unread: row.get("unread")?,
@@ -254,16 +253,25 @@ pub(crate) fn chats(db: &Db, limit: u32) -> Result<Vec<ChatRow>, TurnError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-pub(crate) fn contact_of(db: &Db, account: comptoir_content::AccountId) -> Result<Option<Contact>, TurnError> {
-    let mut select = db.prepare_cached(&format!("SELECT {CONTACT} FROM account WHERE id = ?1"))?;
-    let Some(found) = select.query_row([account.0], contact).optional()? else {
+pub(crate) fn contact_of(db: &Db, account: AccountId) -> Result<Option<Contact>, TurnError> {
+    let found = db
+        .prepare_cached(&format!("SELECT {PEER}, account.profile, account.log FROM account WHERE id = ?1"))?
+        .query_row([account.0], |row| {
+            Ok((peer(row)?, row.get::<_, Option<Vec<u8>>>("profile")?, row.get::<_, Option<Vec<u8>>>("log")?))
+        })
+        .optional()?;
+    let Some((peer, profile, log)) = found else {
         return Ok(None);
     };
-    let replaced = match &found.2 {
-        Some(blob) => comptoir_engine::account::Account::read(&store::log_from_blob(blob)?)?.replaced > 0,
+    let about = match profile {
+        Some(bytes) => Signed::<Profile>::decode(&bytes)?.verify()?.into_inner().about,
+        None => String::new(),
+    };
+    let key_replaced = match log {
+        Some(blob) => Account::read(&store::log_from_blob(&blob)?)?.replaced > 0,
         None => false,
     };
-    Ok(Some(Contact { key_replaced: replaced, ..complete(found) }))
+    Ok(Some(Contact { peer, about, key_replaced }))
 }
 
 /// A page of a chat: `limit` messages before row `before`, or the newest ones.

@@ -225,6 +225,16 @@ impl Account {
         }
     }
 
+    /// The hash of the log's first `len` entries: of the last of them, or of the genesis record when there is none.
+    /// `None` when the log is shorter.
+    #[must_use]
+    pub fn hash_at(&self, len: u64) -> Option<Hash> {
+        match usize::try_from(len).ok()?.checked_sub(1) {
+            None => Some(Hash::of(&self.log.genesis)),
+            Some(last) => self.log.links.get(last).map(LogLink::hash),
+        }
+    }
+
     /// The log this was read from.
     #[must_use]
     pub fn log(&self) -> &AccountLog {

@@ -9,7 +9,7 @@
 //!     Opening --> Awaiting: somebody else was first
 //!     Absent --> Open: invited
 //!     Awaiting --> Open: invited
-//!     Awaiting --> Lost: their invitation cannot be opened
+//!     Awaiting --> Lost: their invitation cannot be opened, or does not come
 //!     Lost --> Opening: write again, one generation on
 //!     Lost --> Open: invited
 //!     Open --> Open: invited into a newer generation
@@ -17,6 +17,10 @@
 //! ```
 
 use crate::Refused;
+
+/// How long to wait for the invitation of somebody who opened a generation first. The relay has it in this device's
+/// mailbox before it says who was first, so only an opener who left this device out keeps it waiting.
+pub const INVITATION_PATIENCE_MS: i64 = 60_000;
 
 /// Where a conversation stands on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub enum Input {
     Joined { generation: u32 },
     /// An invitation into `generation` cannot be opened, now or ever.
     Unreadable { generation: u32 },
+    /// The invitation into `Awaiting`'s generation has not come within [`INVITATION_PATIENCE_MS`].
+    Overdue,
     /// Somebody removed this device from the group.
     Removed,
 }
@@ -105,6 +111,8 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         (S::Awaiting { generation: lost }, I::Unreadable { generation }) if generation >= lost => {
             to(S::Lost { generation: lost }, vec![Effect::SealAgain])
         }
+        (S::Awaiting { generation }, I::Overdue) => to(S::Lost { generation }, vec![Effect::SealAgain]),
+        (_, I::Overdue) => to(conversation, vec![]),
         (S::Open { generation }, I::Removed) => to(S::Lost { generation }, vec![Effect::SealAgain]),
         (_, I::Removed) => to(conversation, vec![]),
         (_, I::Unreadable { .. }) => to(conversation, vec![]),
@@ -139,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_that_does_not_come_starts_the_next_generation() {
+        let lost = step(Conversation::Awaiting { generation: 3 }, Input::Overdue).unwrap();
+        assert_eq!((lost.next, lost.effects), (Conversation::Lost { generation: 3 }, vec![Effect::SealAgain]));
+        // It came after all: it is as good as a new one.
+        let late = step(lost.next, Input::Joined { generation: 3 }).unwrap();
+        assert_eq!(late.next, Conversation::Open { generation: 3 });
+        let open = Conversation::Open { generation: 3 };
+        assert_eq!(step(open, Input::Overdue).unwrap().next, open, "the alarm rings once too often");
+    }
+
+    #[test]
     fn every_input_may_come_twice() {
         let states = [
             Conversation::Absent,
@@ -153,6 +172,7 @@ mod tests {
             Input::Stale { generation: 1 },
             Input::Joined { generation: 1 },
             Input::Unreadable { generation: 1 },
+            Input::Overdue,
             Input::Removed,
         ];
         for state in states {

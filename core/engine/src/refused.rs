@@ -15,6 +15,10 @@ pub enum Refused {
     AlreadyPaid,
     #[error("made by a newer version; update first")]
     UpdateApp,
+    #[error("that is your own code")]
+    OwnCode,
+    #[error("this code does not fit what is known of its account: ask for it again, face to face")]
+    CodeDiffers,
     #[error("this invoice is for somebody else")]
     NotForYou,
     #[error("the shop's key changed; check it before paying")]
@@ -68,6 +72,8 @@ impl Refused {
             Self::InvoiceExpired => "invoice.expired",
             Self::AlreadyPaid => "invoice.already_paid",
             Self::UpdateApp => "invoice.version",
+            Self::OwnCode => "contact.own_code",
+            Self::CodeDiffers => "contact.code_differs",
             Self::NotForYou => "invoice.audience",
             Self::KeyChanged => "invoice.key_changed",
             Self::PayeeUnknown => "method.payee",

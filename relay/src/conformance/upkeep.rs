@@ -116,7 +116,7 @@ pub(super) async fn health_counts<S: RelayStore>(store: &S) {
     assert!(health.database_bytes > 0);
     assert_eq!((health.accounts, health.devices, health.messages, health.message_bytes), (3, 3, 3, 300));
     store.ack(vec![(device(1), 1)]).await.unwrap();
-    store.remove_device(super::account(2), device(2), NOW_MS).await.unwrap();
+    store.remove_device(account(2), device(2), NOW_MS).await.unwrap();
     let health = store.health().await.unwrap();
     assert_eq!((health.accounts, health.devices, health.messages, health.message_bytes), (3, 2, 1, 100));
 }

@@ -227,25 +227,32 @@ impl Tx<'_> {
     }
 
     /// Writes down that an account exists. Keeps what is known about it already.
-    pub(crate) fn insert_account(
-        &self,
-        id: AccountId,
-        kind: AccountKind,
-        relay: &str,
-        wanted: Option<LogHead>,
-    ) -> Result<(), TurnError> {
+    pub(crate) fn insert_account(&self, id: AccountId, kind: AccountKind, relay: &str) -> Result<(), TurnError> {
         self.sql
             .prepare_cached(
                 "INSERT INTO account (id, kind, relay, seen_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
             )?
             .execute(params![id.0, kind_name(kind), relay, self.now.0])?;
-        if let Some(head) = wanted {
-            self.want_log(id, head)?;
-        }
         Ok(())
     }
 
-    /// Remembers that a longer log exists than the one we have.
+    /// A code of an account whose log we have not read yet: what the relay shows has to fit the newest code scanned.
+    pub(crate) fn expect_log(&self, id: AccountId, head: LogHead) -> Result<(), TurnError> {
+        self.sql
+            .prepare_cached(
+                "UPDATE account SET wanted_len = ?2, wanted_hash = ?3, refused = NULL WHERE id = ?1 AND log IS NULL",
+            )?
+            .execute(params![id.0, i64::try_from(head.len).unwrap_or(i64::MAX), head.hash.0])?;
+        Ok(())
+    }
+
+    /// The relay showed a log that is not believed, and why. What was believed before stays.
+    pub(crate) fn refuse_log(&self, id: AccountId, why: &str) -> Result<(), TurnError> {
+        self.sql.prepare_cached("UPDATE account SET refused = ?2 WHERE id = ?1")?.execute(params![id.0, why])?;
+        Ok(())
+    }
+
+    /// Remembers that somebody speaks of a longer log than the one we have: a reason to keep asking, and no more.
     pub(crate) fn want_log(&self, id: AccountId, head: LogHead) -> Result<(), TurnError> {
         self.sql
             .prepare_cached(

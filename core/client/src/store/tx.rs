@@ -86,9 +86,13 @@ impl<'t> Tx<'t> {
         self.effects.push(effect);
     }
 
+    pub(crate) fn notify_chats(&mut self) {
+        self.effect(Effect::Notify(Notice::Chats));
+    }
+
     pub(crate) fn notify_chat(&mut self, conversation: ConversationId) {
         self.effect(Effect::Notify(Notice::Chat(conversation)));
-        self.effect(Effect::Notify(Notice::Chats));
+        self.notify_chats();
     }
 
     /// This device, with its keys.

@@ -93,7 +93,7 @@ fn insert_me(
             tx.now.0
         ],
     )?;
-    tx.insert_account(account.id, account.kind, relay, None)?;
+    tx.insert_account(account.id, account.kind, relay)?;
     tx.save_log(account)?;
     tx.effect(Effect::Notify(Notice::Chats));
     Ok(())

@@ -175,7 +175,11 @@ pub(crate) fn ordered(
         wire::OrderStatus::Stale | wire::OrderStatus::Forbidden if row.kind == "open" => {
             tx.delete_outbox(row.id)?;
             let generation = ordered.generation;
-            members::moved(tx, &conversation, conversation::Input::Stale { generation })?;
+            let now = members::moved(tx, &conversation, conversation::Input::Stale { generation })?;
+            if now == (Conversation::Awaiting { generation }) {
+                let at = tx.now.plus_ms(conversation::INVITATION_PATIENCE_MS);
+                tx.retry_conversation(conversation.id, Some(at), conversation.failures)?;
+            }
             super::receive::retry_held_in(tx, &conversation);
             if lost_invitation(tx, &conversation, generation)? {
                 // It came long ago and cannot be opened: nobody is going to send it again.

@@ -1,9 +1,9 @@
 //! Turns about other accounts: adding one from a code, and believing its log.
 
 use comptoir_content::{AccountId, AccountLog, ContactCode, ConversationId, LogLink, PublicKey};
+use comptoir_engine::Refused;
 use comptoir_engine::account::{Account, LogRefused};
 use comptoir_engine::outbox::next_try;
-use comptoir_sqlcipher::rusqlite::params;
 use comptoir_wire as wire;
 
 use super::members;
@@ -14,9 +14,20 @@ use crate::store::{AccountRow, ConversationRow, Effect, Question, Tx};
 pub(crate) fn add_contact(tx: &mut Tx<'_>, code: &ContactCode) -> Result<ConversationRow, TurnError> {
     let me = tx.me()?;
     if code.account == me.account {
-        return Err(comptoir_engine::Refused::NotForYou.into());
+        return Err(Refused::OwnCode.into());
     }
-    tx.insert_account(code.account, code.kind, &code.relay, Some(code.head))?;
+    match tx.account(code.account)? {
+        // Its log speaks for itself, and a code can only say that it has grown. One that contradicts it changes nothing.
+        Some(known) => match known.hash_at(code.head.len) {
+            Some(hash) if hash != code.head.hash => return Err(Refused::CodeDiffers.into()),
+            Some(_) => {}
+            None => tx.want_log(code.account, code.head)?,
+        },
+        None => {
+            tx.insert_account(code.account, code.kind, &code.relay)?;
+            tx.expect_log(code.account, code.head)?;
+        }
+    }
     let conversation = tx.conversation_with(me.account, code.account)?;
     ask_for_log(tx, code.account)?;
     members::begin(tx, &conversation)?;
@@ -38,9 +49,8 @@ pub(crate) fn ask_for_log(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnErro
 
 pub(crate) fn ask_for_logs(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     let wanted: Vec<[u8; 20]> = {
-        let mut select = tx.sql.prepare_cached(
-            "SELECT id FROM account WHERE refused IS NULL AND (log IS NULL OR wanted_hash IS NOT NULL)",
-        )?;
+        let mut select =
+            tx.sql.prepare_cached("SELECT id FROM account WHERE log IS NULL OR wanted_hash IS NOT NULL")?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in wanted {
@@ -49,8 +59,8 @@ pub(crate) fn ask_for_logs(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     Ok(())
 }
 
-/// The relay gave (part of) an account log. It is verified from the first entry on, and must hold what we saw before
-/// and what codes and messages told us to expect.
+/// The relay gave (part of) an account log. It is verified from the first entry on, and must hold what we saw before and,
+/// at first contact, what the scanned code told us to expect.
 pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice) -> Result<(), TurnError> {
     let Some(row) = tx.account_row(id)? else {
         return Ok(());
@@ -72,7 +82,8 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
         Err(refused) => {
             // Nothing that we believed before is forgotten; no new entry is believed either.
             tracing::warn!(%refused, "an account log was refused");
-            tx.sql.execute("UPDATE account SET refused = ?2 WHERE id = ?1", params![id.0, refused.to_string()])?;
+            tx.refuse_log(id, &refused.to_string())?;
+            tx.notify_chats();
         }
     }
     Ok(())
@@ -113,19 +124,12 @@ fn believe(row: &AccountRow, id: AccountId, slice: &wire::LogSlice) -> Result<Op
         Some(known) => known.grow(&log)?,
         None => Account::read(&log)?,
     };
-    if let Some(wanted) = row.wanted {
-        // The entry that we were told of must be there, with that very hash: a relay cannot hide it or show another.
-        let place = usize::try_from(wanted.len).unwrap_or(usize::MAX);
-        let hash = match place.checked_sub(1) {
-            None => Some(comptoir_content::Hash::of(&account.log().genesis)),
-            Some(last) => account.log().links.get(last).map(LogLink::hash),
-        };
-        match hash {
-            Some(hash) if hash == wanted.hash => {}
-            Some(_) => return Err(LogRefused::Forked),
-            None if known.is_none() => return Err(LogRefused::Forked),
-            None => return Ok((account.log().links.len() > seen).then_some(account)),
-        }
+    let fits = row.wanted.is_none_or(|wanted| account.hash_at(wanted.len) == Some(wanted.hash));
+    match known {
+        // The entry that the scanned code names must be there, with that very hash: nobody can hide it or show another.
+        None if !fits => Err(LogRefused::Forked),
+        // What the account key signed on top of what we knew is believed whatever others say of it: who speaks of another
+        // entry, a device that is being revoked perhaps, must not keep us from hearing of it.
+        _ => Ok(Some(account)),
     }
-    Ok(Some(account))
 }

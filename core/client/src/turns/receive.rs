@@ -18,8 +18,9 @@ use super::{checkout, contacts, members, send};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, NewMessage, Question, Tx};
 
-/// Envelopes that cannot be opened are kept, but not without end.
-const HELD_MAX: i64 = 2_000;
+/// Envelopes that cannot be opened are kept, but not without end. Nobody takes another conversation's room.
+const HELD_MAX: i64 = 5_000;
+const HELD_PER_CONVERSATION_MAX: i64 = 500;
 
 /// An envelope as it came, from the relay or from among those that were held.
 #[derive(Clone)]
@@ -84,17 +85,14 @@ fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result
         TurnError::Session(SessionError::UnknownAccount(account)) => {
             let relay = tx.me_row()?.map(|me| me.relay).unwrap_or_default();
             // Who they are stands in the log that we ask for.
-            tx.insert_account(*account, AccountKind::Person, &relay, None)?;
+            tx.insert_account(*account, AccountKind::Person, &relay)?;
             let from = tx.account(*account)?.map_or(0, |known| known.head.len);
             tx.effect(Effect::Ask(Question::Log { account: *account, from }));
             ("account", Some(account.0))
         }
         _ => ("unreadable", None),
     };
-    let count: i64 = tx.sql.prepare_cached("SELECT count(*) FROM held")?.query_row([], |row| row.get(0))?;
-    if count >= HELD_MAX {
-        tx.sql.execute("DELETE FROM held WHERE id = (SELECT min(id) FROM held)", [])?;
-    }
+    make_room(tx, arrived.conversation)?;
     let kind = match arrived.kind {
         wire::EnvelopeKind::Message => "message",
         wire::EnvelopeKind::Welcome => "welcome",
@@ -117,6 +115,34 @@ fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result
         ])?;
     if reason == "unreadable" && arrived.kind == wire::EnvelopeKind::Welcome {
         invitation_lost(tx, arrived.conversation, arrived.generation)?;
+    }
+    Ok(())
+}
+
+/// Makes room for one more held envelope. What will never open goes first, then what strangers sent, then the oldest.
+fn make_room(tx: &Tx<'_>, conversation: ConversationId) -> Result<(), TurnError> {
+    let here: i64 = tx
+        .sql
+        .prepare_cached("SELECT count(*) FROM held WHERE conversation = ?1")?
+        .query_row([conversation.0], |row| row.get(0))?;
+    if here >= HELD_PER_CONVERSATION_MAX {
+        tx.sql
+            .prepare_cached(
+                "DELETE FROM held WHERE id = (
+                     SELECT id FROM held WHERE conversation = ?1 ORDER BY reason = 'unreadable' DESC, id LIMIT 1)",
+            )?
+            .execute([conversation.0])?;
+        return Ok(());
+    }
+    let all: i64 = tx.sql.prepare_cached("SELECT count(*) FROM held")?.query_row([], |row| row.get(0))?;
+    if all >= HELD_MAX {
+        tx.sql
+            .prepare_cached(
+                "DELETE FROM held WHERE id = (
+                     SELECT held.id FROM held LEFT JOIN conversation ON conversation.uid = held.conversation
+                     ORDER BY held.reason = 'unreadable' DESC, conversation.id IS NULL DESC, held.id LIMIT 1)",
+            )?
+            .execute([])?;
     }
     Ok(())
 }
@@ -307,7 +333,7 @@ pub(crate) fn retry_failed(tx: &mut Tx<'_>, id: i64, error: &TurnError) -> Resul
         TurnError::Session(SessionError::Early) => Ok(()),
         TurnError::Session(SessionError::UnknownAccount(account)) => {
             let relay = tx.me_row()?.map(|me| me.relay).unwrap_or_default();
-            tx.insert_account(*account, AccountKind::Person, &relay, None)?;
+            tx.insert_account(*account, AccountKind::Person, &relay)?;
             tx.sql
                 .prepare_cached("UPDATE held SET reason = 'account', account = ?2 WHERE id = ?1")?
                 .execute(params![id, account.0])?;

@@ -1,5 +1,7 @@
 //! The turn of a time that came: payments to ask about, devices to look for, messages to try again.
 
+use comptoir_engine::conversation::Input;
+
 use crate::error::TurnError;
 use crate::store::{Effect, Tx};
 use crate::turns::{checkout, members};
@@ -13,7 +15,8 @@ pub(crate) fn wake(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     for id in due {
         let conversation = tx.conversation_by_id(id)?;
         tx.retry_conversation(id, None, conversation.failures)?;
-        members::begin(tx, &conversation)?;
+        members::moved(tx, &conversation, Input::Overdue)?;
+        members::begin(tx, &tx.conversation_by_id(id)?)?;
     }
     tx.sql.execute("UPDATE outbox SET not_before = 0 WHERE not_before <= ?1 AND not_before > 0", [tx.now.0])?;
     tx.sql
