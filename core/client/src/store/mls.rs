@@ -8,6 +8,7 @@ mod entries;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use comptoir_sqlcipher::rusqlite::{self, OptionalExtension as _, Transaction};
 use openmls_rust_crypto::RustCrypto;
@@ -75,14 +76,6 @@ impl<'t> OpenMlsProvider for TxProvider<'t> {
     }
 }
 
-/// label ‖ 0x00 ‖ CBOR of what the entry is named by.
-fn key(label: &str, name: &impl Serialize) -> Result<Vec<u8>, MlsStoreError> {
-    let mut key = label.as_bytes().to_vec();
-    key.push(0);
-    ciborium::into_writer(name, &mut key).map_err(|error| MlsStoreError::Encode(error.to_string()))?;
-    Ok(key)
-}
-
 impl TxStore<'_> {
     fn flush(&self) -> Result<(), MlsStoreError> {
         for (key, value) in std::mem::take(&mut *self.written.borrow_mut()) {
@@ -114,7 +107,7 @@ impl TxStore<'_> {
 
     fn put(&self, label: &str, name: &impl Serialize, value: &impl Serialize) -> Result<(), MlsStoreError> {
         let mut bytes = Zeroizing::new(Vec::new());
-        ciborium::into_writer(value, &mut *bytes).map_err(|error| MlsStoreError::Encode(error.to_string()))?;
+        ciborium::into_writer(value, &mut *bytes).map_err(encoding)?;
         self.written.borrow_mut().insert(key(label, name)?, Some(bytes));
         Ok(())
     }
@@ -129,10 +122,89 @@ impl TxStore<'_> {
         Ok(self.get(label, name)?.unwrap_or_default())
     }
 
-    fn append<T: Serialize>(&self, label: &str, name: &impl Serialize, item: &T) -> Result<(), MlsStoreError> {
-        let item = ciborium::Value::serialized(item).map_err(|error| MlsStoreError::Encode(error.to_string()))?;
+    fn append(&self, label: &str, name: &impl Serialize, item: &impl Serialize) -> Result<(), MlsStoreError> {
         let mut items: Vec<ciborium::Value> = self.list(label, name)?;
-        items.push(item);
+        items.push(ciborium::Value::serialized(item).map_err(encoding)?);
         self.put(label, name, &items)
+    }
+
+    fn remove(&self, label: &str, name: &impl Serialize, item: &impl Serialize) -> Result<(), MlsStoreError> {
+        let gone = ciborium::Value::serialized(item).map_err(encoding)?;
+        let mut items: Vec<ciborium::Value> = self.list(label, name)?;
+        items.retain(|item| *item != gone);
+        self.put(label, name, &items)
+    }
+}
+
+/// label ‖ 0x00 ‖ CBOR of what the entry is named by.
+fn key(label: &str, name: &impl Serialize) -> Result<Vec<u8>, MlsStoreError> {
+    let mut key = label.as_bytes().to_vec();
+    key.push(0);
+    ciborium::into_writer(name, &mut key).map_err(encoding)?;
+    Ok(key)
+}
+
+fn encoding(error: impl Display) -> MlsStoreError {
+    MlsStoreError::Encode(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does something with the store of one transaction; gives what the table holds when it is flushed.
+    fn check(act: impl FnOnce(&TxStore<'_>) -> Result<(), MlsStoreError>) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut db = rusqlite::Connection::open_in_memory().unwrap();
+        db.execute_batch("CREATE TABLE mls (k BLOB PRIMARY KEY, v BLOB NOT NULL)").unwrap();
+        let tx = db.transaction().unwrap();
+        let store = TxStore { tx: &tx, written: RefCell::default() };
+        act(&store).unwrap();
+        let rows = || {
+            let mut select = tx.prepare("SELECT k, v FROM mls").unwrap();
+            let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.collect::<Result<Vec<_>, _>>().unwrap()
+        };
+        assert_eq!(rows(), [], "nothing is written before the commit");
+        store.flush().unwrap();
+        rows()
+    }
+
+    #[test]
+    fn a_key_is_written_once_however_often_it_changed() {
+        let rows = check(|store| {
+            store.put("tree", &1, &"old")?;
+            store.put("tree", &1, &"new")?;
+            assert_eq!(store.get("tree", &1)?, Some("new".to_owned()));
+            assert_eq!(store.get::<String>("tree", &2)?, None);
+            assert_eq!(store.get::<String>("context", &1)?, None);
+            Ok(())
+        });
+        assert_eq!(rows, [(b"tree\0\x01".to_vec(), b"\x63new".to_vec())]);
+    }
+
+    #[test]
+    fn what_was_deleted_is_gone_before_and_after_the_commit() {
+        let rows = check(|store| {
+            store.put("psk", &1, &"secret")?;
+            store.del("psk", &1)?;
+            assert_eq!(store.get::<String>("psk", &1)?, None);
+            Ok(())
+        });
+        assert_eq!(rows, []);
+    }
+
+    #[test]
+    fn a_list_grows_and_shrinks_item_by_item() {
+        let rows = check(|store| {
+            for item in ["a", "b", "a"] {
+                store.append("refs", &1, &item)?;
+            }
+            store.remove("refs", &1, &"a")?;
+            store.remove("refs", &1, &"c")?;
+            assert_eq!(store.list::<String>("refs", &1)?, ["b"]);
+            assert!(store.list::<String>("refs", &2)?.is_empty());
+            Ok(())
+        });
+        assert_eq!(rows, [(b"refs\0\x01".to_vec(), b"\x81\x61b".to_vec())]);
     }
 }

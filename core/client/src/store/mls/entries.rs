@@ -1,4 +1,5 @@
-//! What OpenMLS keeps, entry by entry: under which label, and named by what.
+//! What OpenMLS keeps, entry by entry: under which label, and named by what. Single values stand in a table; lists and what
+//! takes several keys follow it.
 
 use openmls_traits::storage::{CURRENT_VERSION, StorageProvider, traits};
 
@@ -6,330 +7,87 @@ use super::{MlsStoreError, TxStore};
 
 const VERSION: u16 = CURRENT_VERSION;
 
+/// One value per row: its label, what it is named by, and the methods that write, read and delete it, with their type
+/// parameters in the trait's order, which is not always the same.
+macro_rules! entries {
+    ($(
+        $label:literal, $Name:ident => $Value:ident:
+            $write:ident<$($W:ident),+>, $read:ident<$($R:ident),+>, $delete:ident;
+    )+) => {$(
+        fn $write<$($W: traits::$W<VERSION>),+>(&self, name: &$Name, value: &$Value) -> Result<(), MlsStoreError> {
+            self.put($label, name, value)
+        }
+
+        fn $read<$($R: traits::$R<VERSION>),+>(&self, name: &$Name) -> Result<Option<$Value>, MlsStoreError> {
+            self.get($label, name)
+        }
+
+        fn $delete<$Name: traits::$Name<VERSION>>(&self, name: &$Name) -> Result<(), MlsStoreError> {
+            self.del($label, name)
+        }
+    )+};
+}
+
 impl StorageProvider<VERSION> for TxStore<'_> {
     type Error = MlsStoreError;
 
-    fn write_mls_join_config<
-        GroupId: traits::GroupId<VERSION>,
-        MlsGroupJoinConfig: traits::MlsGroupJoinConfig<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        value: &MlsGroupJoinConfig,
-    ) -> Result<(), MlsStoreError> {
-        self.put("join config", group_id, value)
-    }
-
-    fn mls_group_join_config<
-        GroupId: traits::GroupId<VERSION>,
-        MlsGroupJoinConfig: traits::MlsGroupJoinConfig<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<MlsGroupJoinConfig>, MlsStoreError> {
-        self.get("join config", group_id)
-    }
-
-    fn delete_group_config<GroupId: traits::GroupId<VERSION>>(&self, group_id: &GroupId) -> Result<(), MlsStoreError> {
-        self.del("join config", group_id)
-    }
-
-    fn write_tree<GroupId: traits::GroupId<VERSION>, TreeSync: traits::TreeSync<VERSION>>(
-        &self,
-        group_id: &GroupId,
-        value: &TreeSync,
-    ) -> Result<(), MlsStoreError> {
-        self.put("tree", group_id, value)
-    }
-
-    fn tree<GroupId: traits::GroupId<VERSION>, TreeSync: traits::TreeSync<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<TreeSync>, MlsStoreError> {
-        self.get("tree", group_id)
-    }
-
-    fn delete_tree<GroupId: traits::GroupId<VERSION>>(&self, group_id: &GroupId) -> Result<(), MlsStoreError> {
-        self.del("tree", group_id)
-    }
-
-    fn write_interim_transcript_hash<
-        GroupId: traits::GroupId<VERSION>,
-        InterimTranscriptHash: traits::InterimTranscriptHash<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        value: &InterimTranscriptHash,
-    ) -> Result<(), MlsStoreError> {
-        self.put("transcript", group_id, value)
-    }
-
-    fn interim_transcript_hash<
-        GroupId: traits::GroupId<VERSION>,
-        InterimTranscriptHash: traits::InterimTranscriptHash<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<InterimTranscriptHash>, MlsStoreError> {
-        self.get("transcript", group_id)
-    }
-
-    fn delete_interim_transcript_hash<GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), MlsStoreError> {
-        self.del("transcript", group_id)
-    }
-
-    fn write_context<GroupId: traits::GroupId<VERSION>, GroupContext: traits::GroupContext<VERSION>>(
-        &self,
-        group_id: &GroupId,
-        value: &GroupContext,
-    ) -> Result<(), MlsStoreError> {
-        self.put("context", group_id, value)
-    }
-
-    fn group_context<GroupId: traits::GroupId<VERSION>, GroupContext: traits::GroupContext<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<GroupContext>, MlsStoreError> {
-        self.get("context", group_id)
-    }
-
-    fn delete_context<GroupId: traits::GroupId<VERSION>>(&self, group_id: &GroupId) -> Result<(), MlsStoreError> {
-        self.del("context", group_id)
-    }
-
-    fn write_confirmation_tag<GroupId: traits::GroupId<VERSION>, ConfirmationTag: traits::ConfirmationTag<VERSION>>(
-        &self,
-        group_id: &GroupId,
-        value: &ConfirmationTag,
-    ) -> Result<(), MlsStoreError> {
-        self.put("confirmation tag", group_id, value)
-    }
-
-    fn confirmation_tag<GroupId: traits::GroupId<VERSION>, ConfirmationTag: traits::ConfirmationTag<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<ConfirmationTag>, MlsStoreError> {
-        self.get("confirmation tag", group_id)
-    }
-
-    fn delete_confirmation_tag<GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), MlsStoreError> {
-        self.del("confirmation tag", group_id)
-    }
-
-    fn write_group_state<GroupState: traits::GroupState<VERSION>, GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-        value: &GroupState,
-    ) -> Result<(), MlsStoreError> {
-        self.put("state", group_id, value)
-    }
-
-    fn group_state<GroupState: traits::GroupState<VERSION>, GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<GroupState>, MlsStoreError> {
-        self.get("state", group_id)
-    }
-
-    fn delete_group_state<GroupId: traits::GroupId<VERSION>>(&self, group_id: &GroupId) -> Result<(), MlsStoreError> {
-        self.del("state", group_id)
-    }
-
-    fn write_message_secrets<GroupId: traits::GroupId<VERSION>, MessageSecrets: traits::MessageSecrets<VERSION>>(
-        &self,
-        group_id: &GroupId,
-        value: &MessageSecrets,
-    ) -> Result<(), MlsStoreError> {
-        self.put("message secrets", group_id, value)
-    }
-
-    fn message_secrets<GroupId: traits::GroupId<VERSION>, MessageSecrets: traits::MessageSecrets<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<MessageSecrets>, MlsStoreError> {
-        self.get("message secrets", group_id)
-    }
-
-    fn delete_message_secrets<GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), MlsStoreError> {
-        self.del("message secrets", group_id)
-    }
-
-    fn write_resumption_psk_store<
-        GroupId: traits::GroupId<VERSION>,
-        ResumptionPskStore: traits::ResumptionPskStore<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        value: &ResumptionPskStore,
-    ) -> Result<(), MlsStoreError> {
-        self.put("resumption", group_id, value)
-    }
-
-    fn resumption_psk_store<
-        GroupId: traits::GroupId<VERSION>,
-        ResumptionPskStore: traits::ResumptionPskStore<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<ResumptionPskStore>, MlsStoreError> {
-        self.get("resumption", group_id)
-    }
-
-    fn delete_all_resumption_psk_secrets<GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), MlsStoreError> {
-        self.del("resumption", group_id)
-    }
-
-    fn write_own_leaf_index<GroupId: traits::GroupId<VERSION>, LeafNodeIndex: traits::LeafNodeIndex<VERSION>>(
-        &self,
-        group_id: &GroupId,
-        value: &LeafNodeIndex,
-    ) -> Result<(), MlsStoreError> {
-        self.put("own leaf index", group_id, value)
-    }
-
-    fn own_leaf_index<GroupId: traits::GroupId<VERSION>, LeafNodeIndex: traits::LeafNodeIndex<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<LeafNodeIndex>, MlsStoreError> {
-        self.get("own leaf index", group_id)
-    }
-
-    fn delete_own_leaf_index<GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), MlsStoreError> {
-        self.del("own leaf index", group_id)
-    }
-
-    fn write_group_epoch_secrets<
-        GroupId: traits::GroupId<VERSION>,
-        GroupEpochSecrets: traits::GroupEpochSecrets<VERSION>,
-    >(
-        &self,
-        group_id: &GroupId,
-        value: &GroupEpochSecrets,
-    ) -> Result<(), MlsStoreError> {
-        self.put("epoch secrets", group_id, value)
-    }
-
-    fn group_epoch_secrets<GroupId: traits::GroupId<VERSION>, GroupEpochSecrets: traits::GroupEpochSecrets<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<Option<GroupEpochSecrets>, MlsStoreError> {
-        self.get("epoch secrets", group_id)
-    }
-
-    fn delete_group_epoch_secrets<GroupId: traits::GroupId<VERSION>>(
-        &self,
-        group_id: &GroupId,
-    ) -> Result<(), MlsStoreError> {
-        self.del("epoch secrets", group_id)
-    }
-
-    fn write_signature_key_pair<
-        SignaturePublicKey: traits::SignaturePublicKey<VERSION>,
-        SignatureKeyPair: traits::SignatureKeyPair<VERSION>,
-    >(
-        &self,
-        public_key: &SignaturePublicKey,
-        value: &SignatureKeyPair,
-    ) -> Result<(), MlsStoreError> {
-        self.put("signature key", public_key, value)
-    }
-
-    fn signature_key_pair<
-        SignaturePublicKey: traits::SignaturePublicKey<VERSION>,
-        SignatureKeyPair: traits::SignatureKeyPair<VERSION>,
-    >(
-        &self,
-        public_key: &SignaturePublicKey,
-    ) -> Result<Option<SignatureKeyPair>, MlsStoreError> {
-        self.get("signature key", public_key)
-    }
-
-    fn delete_signature_key_pair<SignaturePublicKey: traits::SignaturePublicKey<VERSION>>(
-        &self,
-        public_key: &SignaturePublicKey,
-    ) -> Result<(), MlsStoreError> {
-        self.del("signature key", public_key)
-    }
-
-    fn write_encryption_key_pair<
-        EncryptionKey: traits::EncryptionKey<VERSION>,
-        HpkeKeyPair: traits::HpkeKeyPair<VERSION>,
-    >(
-        &self,
-        public_key: &EncryptionKey,
-        value: &HpkeKeyPair,
-    ) -> Result<(), MlsStoreError> {
-        self.put("encryption key", public_key, value)
-    }
-
-    fn encryption_key_pair<HpkeKeyPair: traits::HpkeKeyPair<VERSION>, EncryptionKey: traits::EncryptionKey<VERSION>>(
-        &self,
-        public_key: &EncryptionKey,
-    ) -> Result<Option<HpkeKeyPair>, MlsStoreError> {
-        self.get("encryption key", public_key)
-    }
-
-    fn delete_encryption_key_pair<EncryptionKey: traits::EncryptionKey<VERSION>>(
-        &self,
-        public_key: &EncryptionKey,
-    ) -> Result<(), MlsStoreError> {
-        self.del("encryption key", public_key)
-    }
-
-    fn write_key_package<HashReference: traits::HashReference<VERSION>, KeyPackage: traits::KeyPackage<VERSION>>(
-        &self,
-        hash_ref: &HashReference,
-        value: &KeyPackage,
-    ) -> Result<(), MlsStoreError> {
-        self.put("key package", hash_ref, value)
-    }
-
-    fn key_package<HashReference: traits::HashReference<VERSION>, KeyPackage: traits::KeyPackage<VERSION>>(
-        &self,
-        hash_ref: &HashReference,
-    ) -> Result<Option<KeyPackage>, MlsStoreError> {
-        self.get("key package", hash_ref)
-    }
-
-    fn delete_key_package<HashReference: traits::HashReference<VERSION>>(
-        &self,
-        hash_ref: &HashReference,
-    ) -> Result<(), MlsStoreError> {
-        self.del("key package", hash_ref)
-    }
-
-    fn write_psk<PskId: traits::PskId<VERSION>, PskBundle: traits::PskBundle<VERSION>>(
-        &self,
-        psk_id: &PskId,
-        value: &PskBundle,
-    ) -> Result<(), MlsStoreError> {
-        self.put("psk", psk_id, value)
-    }
-
-    fn psk<PskBundle: traits::PskBundle<VERSION>, PskId: traits::PskId<VERSION>>(
-        &self,
-        psk_id: &PskId,
-    ) -> Result<Option<PskBundle>, MlsStoreError> {
-        self.get("psk", psk_id)
-    }
-
-    fn delete_psk<PskId: traits::PskId<VERSION>>(&self, psk_id: &PskId) -> Result<(), MlsStoreError> {
-        self.del("psk", psk_id)
+    entries! {
+        "join config", GroupId => MlsGroupJoinConfig:
+            write_mls_join_config<GroupId, MlsGroupJoinConfig>,
+            mls_group_join_config<GroupId, MlsGroupJoinConfig>,
+            delete_group_config;
+        "tree", GroupId => TreeSync:
+            write_tree<GroupId, TreeSync>,
+            tree<GroupId, TreeSync>,
+            delete_tree;
+        "transcript", GroupId => InterimTranscriptHash:
+            write_interim_transcript_hash<GroupId, InterimTranscriptHash>,
+            interim_transcript_hash<GroupId, InterimTranscriptHash>,
+            delete_interim_transcript_hash;
+        "context", GroupId => GroupContext:
+            write_context<GroupId, GroupContext>,
+            group_context<GroupId, GroupContext>,
+            delete_context;
+        "confirmation tag", GroupId => ConfirmationTag:
+            write_confirmation_tag<GroupId, ConfirmationTag>,
+            confirmation_tag<GroupId, ConfirmationTag>,
+            delete_confirmation_tag;
+        "state", GroupId => GroupState:
+            write_group_state<GroupState, GroupId>,
+            group_state<GroupState, GroupId>,
+            delete_group_state;
+        "message secrets", GroupId => MessageSecrets:
+            write_message_secrets<GroupId, MessageSecrets>,
+            message_secrets<GroupId, MessageSecrets>,
+            delete_message_secrets;
+        "resumption", GroupId => ResumptionPskStore:
+            write_resumption_psk_store<GroupId, ResumptionPskStore>,
+            resumption_psk_store<GroupId, ResumptionPskStore>,
+            delete_all_resumption_psk_secrets;
+        "own leaf index", GroupId => LeafNodeIndex:
+            write_own_leaf_index<GroupId, LeafNodeIndex>,
+            own_leaf_index<GroupId, LeafNodeIndex>,
+            delete_own_leaf_index;
+        "epoch secrets", GroupId => GroupEpochSecrets:
+            write_group_epoch_secrets<GroupId, GroupEpochSecrets>,
+            group_epoch_secrets<GroupId, GroupEpochSecrets>,
+            delete_group_epoch_secrets;
+        "signature key", SignaturePublicKey => SignatureKeyPair:
+            write_signature_key_pair<SignaturePublicKey, SignatureKeyPair>,
+            signature_key_pair<SignaturePublicKey, SignatureKeyPair>,
+            delete_signature_key_pair;
+        "encryption key", EncryptionKey => HpkeKeyPair:
+            write_encryption_key_pair<EncryptionKey, HpkeKeyPair>,
+            encryption_key_pair<HpkeKeyPair, EncryptionKey>,
+            delete_encryption_key_pair;
+        "key package", HashReference => KeyPackage:
+            write_key_package<HashReference, KeyPackage>,
+            key_package<HashReference, KeyPackage>,
+            delete_key_package;
+        "psk", PskId => PskBundle:
+            write_psk<PskId, PskBundle>,
+            psk<PskBundle, PskId>,
+            delete_psk;
     }
 
     fn write_encryption_epoch_key_pairs<
@@ -434,11 +192,7 @@ impl StorageProvider<VERSION> for TxStore<'_> {
         group_id: &GroupId,
         proposal_ref: &ProposalRef,
     ) -> Result<(), MlsStoreError> {
-        let gone =
-            ciborium::Value::serialized(proposal_ref).map_err(|error| MlsStoreError::Encode(error.to_string()))?;
-        let mut refs: Vec<ciborium::Value> = self.list("proposal refs", group_id)?;
-        refs.retain(|known| *known != gone);
-        self.put("proposal refs", group_id, &refs)?;
+        self.remove("proposal refs", group_id, proposal_ref)?;
         self.del("proposal", &(group_id, proposal_ref))
     }
 
