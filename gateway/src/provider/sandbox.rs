@@ -1,18 +1,22 @@
 //! Our practice provider (`docs/sandbox.md`): hosted page, practice cards, no money.
 
+mod answers;
+mod webhook;
+
 use std::path::{Path, PathBuf};
 
-use comptoir_content::{Amount, Currency, Handoff, Timestamp};
-use comptoir_engine::payment::{Seen, Status};
+use comptoir_content::{Amount, Timestamp};
+use comptoir_engine::payment::Status;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::message::{escaped, is_id, one_line};
-use super::secret::{base_url, may_be_called, read, read_webhook};
+use super::message::{escaped, one_line};
+use super::secret::{base_url, read, read_webhook};
 use super::{
-    ConfigError, Create, Hint, HintKind, HttpRequest, HttpResponse, Operation, Outcome, Provider, RefundOf,
-    RefundOutcome, Secret, WebhookRefused, signature,
+    ConfigError, Create, Hint, HttpRequest, HttpResponse, Operation, Outcome, Provider, RefundOf, RefundOutcome,
+    Secret, WebhookRefused,
 };
+use answers::{Payments, Refunds, refunded, refusal, seen};
 
 /// The longest description it takes, in characters.
 const DESCRIPTION_CHARS_MAX: usize = 200;
@@ -228,182 +232,10 @@ impl Provider for Sandbox {
         body: &[u8],
         now: Timestamp,
     ) -> Result<Hint, WebhookRefused> {
-        let signed = header("sandbox-signature");
-        signature::verify(signed.as_deref(), body, &self.webhook_secrets, now)?;
-        let event: Event = serde_json::from_slice(body).map_err(|_| WebhookRefused::Unreadable)?;
-        let (kind, provider_payment) = match event.kind.split_once('.') {
-            Some(("payment", _)) => (HintKind::Payment, event.data.id),
-            Some(("refund", _)) => (HintKind::Refund, event.data.payment.unwrap_or_default()),
-            _ => (HintKind::Other, String::new()),
-        };
-        if kind != HintKind::Other && !is_id(&provider_payment) || !is_id(&event.id) {
-            return Err(WebhookRefused::Unreadable);
-        }
-        if event.data.account.is_some_and(|account| account != self.account) {
-            return Err(WebhookRefused::OtherAccount);
-        }
-        if event.data.live == Some(true) {
-            return Err(WebhookRefused::OtherMode);
-        }
-        Ok(Hint { event: event.id, provider_payment, kind })
+        self.hint(header("sandbox-signature").as_deref(), body, now)
     }
 
     fn acknowledge(&self) -> (u16, Vec<u8>) {
         (200, Vec::new())
-    }
-}
-
-/// A payment as the sandbox tells it. Fields that we do not use are ignored.
-#[derive(Deserialize)]
-struct Payment {
-    id: String,
-    amount_minor: i64,
-    currency: String,
-    reference: String,
-    account: String,
-    live: bool,
-    status: PaymentStatus,
-    created_at_ms: i64,
-    pay_url: Option<String>,
-    last_error: Option<String>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum PaymentStatus {
-    AwaitingPayer,
-    RequiresAction,
-    Processing,
-    Succeeded,
-    Canceled,
-    Expired,
-}
-
-impl PaymentStatus {
-    /// How much it matters when several payments share a reference.
-    fn weight(self) -> u8 {
-        match self {
-            Self::Canceled | Self::Expired => 0,
-            Self::AwaitingPayer | Self::RequiresAction => 1,
-            Self::Processing => 2,
-            Self::Succeeded => 3,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Payments {
-    payments: Vec<Payment>,
-}
-
-#[derive(Deserialize)]
-struct Refund {
-    id: String,
-    amount_minor: i64,
-    currency: String,
-    reference: String,
-    status: String,
-}
-
-#[derive(Deserialize)]
-struct Refunds {
-    refunds: Vec<Refund>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: RefusalError,
-}
-
-#[derive(Deserialize)]
-struct RefusalError {
-    code: String,
-    field: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Event {
-    id: String,
-    #[serde(rename = "type")]
-    kind: String,
-    data: EventData,
-}
-
-#[derive(Deserialize)]
-struct EventData {
-    id: String,
-    payment: Option<String>,
-    account: Option<String>,
-    live: Option<bool>,
-}
-
-/// `None` when anything in it makes no sense.
-fn seen(payment: Payment) -> Option<Outcome> {
-    let amount = amount(payment.amount_minor, &payment.currency)?;
-    let may_pay = |url: &String| reqwest::Url::parse(url).is_ok_and(|url| may_be_called(&url));
-    let (status, handoff) = match payment.status {
-        PaymentStatus::AwaitingPayer | PaymentStatus::RequiresAction => {
-            let page = payment.pay_url.filter(may_pay).map(|url| Handoff::Page { url });
-            (Status::Open, page)
-        }
-        PaymentStatus::Processing => (Status::Processing, None),
-        // It keeps no time of payment. The time of creation is at most fifteen minutes older.
-        PaymentStatus::Succeeded => {
-            let at = Timestamp(payment.created_at_ms);
-            (Status::Captured { at }, None)
-        }
-        PaymentStatus::Canceled | PaymentStatus::Expired => {
-            let reason = match (payment.last_error.as_deref(), payment.status) {
-                (Some("card_declined"), _) => "card.declined",
-                (Some("authentication_failed"), _) => "submit.bank_failed",
-                (_, PaymentStatus::Expired) => "submit.bank_late",
-                _ => "submit.bank_left",
-            };
-            let reason = reason.to_owned();
-            (Status::Dead { reason }, None)
-        }
-    };
-    is_id(&payment.id).then(|| Outcome::Seen {
-        seen: Seen {
-            provider_payment: payment.id,
-            status,
-            amount,
-            reference: payment.reference,
-            account: payment.account,
-            live: payment.live,
-            method: "card".to_owned(),
-        },
-        handoff,
-    })
-}
-
-fn refunded(refund: Refund) -> Option<RefundOutcome> {
-    let amount = amount(refund.amount_minor, &refund.currency)?;
-    (is_id(&refund.id) && refund.status == "succeeded")
-        .then_some(RefundOutcome::Done { provider_refund: refund.id, amount })
-}
-
-fn amount(minor: i64, currency: &str) -> Option<Amount> {
-    Amount::new(minor, Currency::of(currency).ok()?).ok()
-}
-
-/// A readable refusal, which proves that nothing was done.
-fn refusal(status: u16, body: &[u8]) -> Option<RefusalError> {
-    let Ok(Refusal { error }) = serde_json::from_slice(body) else {
-        return None;
-    };
-    // A key that was used for another request means that something was done under it.
-    (matches!(status, 400 | 401 | 404 | 409 | 413 | 422) && error.code != "idempotency_conflict").then_some(error)
-}
-
-impl RefusalError {
-    /// Why a creation was refused, as a key of the registry.
-    fn reason(&self) -> &'static str {
-        match self.field.as_deref() {
-            Some("amount_minor") => "invoice.limits",
-            Some("currency") => "invoice.currency",
-            Some("expires_at_ms") => "submit.bank_late",
-            _ => "method.provider_down",
-        }
     }
 }
