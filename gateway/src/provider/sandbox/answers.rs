@@ -8,74 +8,6 @@ use crate::provider::message::is_id;
 use crate::provider::secret::may_be_called;
 use crate::provider::{Outcome, RefundOutcome};
 
-/// A payment as the sandbox tells it. Fields that we do not use are ignored.
-#[derive(Deserialize)]
-pub(super) struct Payment {
-    id: String,
-    amount_minor: i64,
-    currency: String,
-    pub(super) reference: String,
-    account: String,
-    live: bool,
-    pub(super) status: PaymentStatus,
-    created_at_ms: i64,
-    pay_url: Option<String>,
-    last_error: Option<String>,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum PaymentStatus {
-    AwaitingPayer,
-    RequiresAction,
-    Processing,
-    Succeeded,
-    Canceled,
-    Expired,
-}
-
-impl PaymentStatus {
-    /// How much it matters when several payments share a reference.
-    pub(super) fn weight(self) -> u8 {
-        match self {
-            Self::Canceled | Self::Expired => 0,
-            Self::AwaitingPayer | Self::RequiresAction => 1,
-            Self::Processing => 2,
-            Self::Succeeded => 3,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-pub(super) struct Payments {
-    pub(super) payments: Vec<Payment>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Refund {
-    id: String,
-    amount_minor: i64,
-    currency: String,
-    pub(super) reference: String,
-    status: String,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Refunds {
-    pub(super) refunds: Vec<Refund>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: RefusalError,
-}
-
-#[derive(Deserialize)]
-pub(super) struct RefusalError {
-    pub(super) code: String,
-    field: Option<String>,
-}
-
 /// `None` when anything in it makes no sense.
 pub(super) fn seen(payment: Payment) -> Option<Outcome> {
     let amount = amount(payment.amount_minor, &payment.currency)?;
@@ -133,6 +65,74 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> Option<RefusalError> {
     };
     // A key that was used for another request means that something was done under it.
     (matches!(status, 400 | 401 | 404 | 409 | 413 | 422) && error.code != "idempotency_conflict").then_some(error)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Payments {
+    pub(super) payments: Vec<Payment>,
+}
+
+/// A payment as the sandbox tells it. Fields that we do not use are ignored.
+#[derive(Deserialize)]
+pub(super) struct Payment {
+    id: String,
+    amount_minor: i64,
+    currency: String,
+    pub(super) reference: String,
+    account: String,
+    live: bool,
+    pub(super) status: PaymentStatus,
+    created_at_ms: i64,
+    pay_url: Option<String>,
+    last_error: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum PaymentStatus {
+    AwaitingPayer,
+    RequiresAction,
+    Processing,
+    Succeeded,
+    Canceled,
+    Expired,
+}
+
+impl PaymentStatus {
+    /// How much it matters when several payments share a reference.
+    pub(super) fn weight(self) -> u8 {
+        match self {
+            Self::Canceled | Self::Expired => 0,
+            Self::AwaitingPayer | Self::RequiresAction => 1,
+            Self::Processing => 2,
+            Self::Succeeded => 3,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refunds {
+    pub(super) refunds: Vec<Refund>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    amount_minor: i64,
+    currency: String,
+    pub(super) reference: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: RefusalError,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RefusalError {
+    pub(super) code: String,
+    field: Option<String>,
 }
 
 impl RefusalError {

@@ -58,6 +58,46 @@ impl Stripe {
     }
 }
 
+pub(super) fn refunded(refund: Refund) -> Option<RefundOutcome> {
+    let amount = money::from_stripe(refund.amount, &refund.currency)?;
+    if refund.object != "refund" || !is_id(&refund.id) {
+        return None;
+    }
+    let provider_refund = refund.id;
+    match refund.status.as_deref()? {
+        "succeeded" => Some(RefundOutcome::Done { provider_refund, amount }),
+        "pending" | "requires_action" => Some(RefundOutcome::Pending { provider_refund }),
+        "failed" | "canceled" => Some(RefundOutcome::Rejected { reason: "refund.failed".to_owned() }),
+        _ => None,
+    }
+}
+
+pub(super) fn list<T: serde::de::DeserializeOwned>(response: &HttpResponse) -> Option<List<T>> {
+    if !(200..=299).contains(&response.status) {
+        return None;
+    }
+    let list: List<T> = serde_json::from_slice(&response.body).ok()?;
+    (list.object == "list").then_some(list)
+}
+
+/// A readable refusal, which proves that nothing was done.
+pub(super) fn refusal(status: u16, body: &[u8]) -> Option<StripeError> {
+    let Ok(Refusal { error }) = serde_json::from_slice(body) else {
+        return None;
+    };
+    let kind = error.kind.as_deref()?;
+    // An idempotency error means that something was done under the key; an API error that Stripe itself does not know.
+    let is_certain = !matches!(kind, "idempotency_error" | "api_error");
+    (is_certain && matches!(status, 400..=404)).then_some(error)
+}
+
+#[derive(Deserialize)]
+pub(super) struct List<T> {
+    object: String,
+    pub(super) data: Vec<T>,
+    pub(super) has_more: bool,
+}
+
 /// A PaymentIntent, of which we read what we need: other fields may come and go.
 #[derive(Deserialize)]
 pub(super) struct Intent {
@@ -76,6 +116,17 @@ pub(super) struct Intent {
     /// Set when the money goes to somebody else, which we never ask for.
     on_behalf_of: Option<IdOr<Named>>,
     transfer_data: Option<Transfer>,
+}
+
+impl Intent {
+    /// Whose money it becomes. The creation wrote our account into `metadata`.
+    fn payee(&self) -> Option<String> {
+        let others = [self.transfer_data.as_ref().map(|transfer| &transfer.destination), self.on_behalf_of.as_ref()];
+        let other = others.into_iter().flatten().next().map(|account| match account {
+            IdOr::Id(id) | IdOr::Object(Named { id }) => id.clone(),
+        });
+        other.or_else(|| self.metadata.as_ref()?.account.clone())
+    }
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -159,47 +210,6 @@ struct CardDetails {
     last4: Option<String>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Refund {
-    id: String,
-    object: String,
-    amount: i64,
-    currency: String,
-    status: Option<String>,
-    pub(super) metadata: Option<Metadata>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct List<T> {
-    object: String,
-    pub(super) data: Vec<T>,
-    pub(super) has_more: bool,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    error: StripeError,
-}
-
-#[derive(Deserialize)]
-pub(super) struct StripeError {
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    code: Option<String>,
-    param: Option<String>,
-}
-
-impl Intent {
-    /// Whose money it becomes. The creation wrote our account into `metadata`.
-    fn payee(&self) -> Option<String> {
-        let others = [self.transfer_data.as_ref().map(|transfer| &transfer.destination), self.on_behalf_of.as_ref()];
-        let other = others.into_iter().flatten().next().map(|account| match account {
-            IdOr::Id(id) | IdOr::Object(Named { id }) => id.clone(),
-        });
-        other.or_else(|| self.metadata.as_ref()?.account.clone())
-    }
-}
-
 impl Charge {
     /// `visa ···· 4242`.
     fn method(&self) -> String {
@@ -217,6 +227,29 @@ impl Charge {
             None => brand.to_owned(),
         }
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Refund {
+    id: String,
+    object: String,
+    amount: i64,
+    currency: String,
+    status: Option<String>,
+    pub(super) metadata: Option<Metadata>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: StripeError,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StripeError {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    code: Option<String>,
+    param: Option<String>,
 }
 
 impl StripeError {
@@ -239,37 +272,4 @@ impl StripeError {
             _ => "method.provider_down",
         }
     }
-}
-
-pub(super) fn refunded(refund: Refund) -> Option<RefundOutcome> {
-    let amount = money::from_stripe(refund.amount, &refund.currency)?;
-    if refund.object != "refund" || !is_id(&refund.id) {
-        return None;
-    }
-    let provider_refund = refund.id;
-    match refund.status.as_deref()? {
-        "succeeded" => Some(RefundOutcome::Done { provider_refund, amount }),
-        "pending" | "requires_action" => Some(RefundOutcome::Pending { provider_refund }),
-        "failed" | "canceled" => Some(RefundOutcome::Rejected { reason: "refund.failed".to_owned() }),
-        _ => None,
-    }
-}
-
-pub(super) fn list<T: serde::de::DeserializeOwned>(response: &HttpResponse) -> Option<List<T>> {
-    if !(200..=299).contains(&response.status) {
-        return None;
-    }
-    let list: List<T> = serde_json::from_slice(&response.body).ok()?;
-    (list.object == "list").then_some(list)
-}
-
-/// A readable refusal, which proves that nothing was done.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Option<StripeError> {
-    let Ok(Refusal { error }) = serde_json::from_slice(body) else {
-        return None;
-    };
-    let kind = error.kind.as_deref()?;
-    // An idempotency error means that something was done under the key; an API error that Stripe itself does not know.
-    let is_certain = !matches!(kind, "idempotency_error" | "api_error");
-    (is_certain && matches!(status, 400..=404)).then_some(error)
 }
