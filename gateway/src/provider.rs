@@ -21,7 +21,8 @@ mod signature;
 mod stripe;
 
 use comptoir_content::{Amount, Handoff, Timestamp};
-use comptoir_engine::payment::Seen;
+use comptoir_engine::payment::{Seen, Status};
+use serde::de::DeserializeOwned;
 
 pub use message::{HttpRequest, HttpResponse, Method, Operation};
 pub use sandbox::{Sandbox, SandboxConfig};
@@ -137,6 +138,26 @@ pub enum Outcome {
     NotFound,
 }
 
+impl Outcome {
+    /// The rule for [`Provider::parse_payment`]. `seen` puts a payment that can be read into our words; `refused` says why
+    /// an answer is a certain refusal to create.
+    fn of<P: DeserializeOwned>(
+        response: &HttpResponse,
+        seen: impl FnOnce(P) -> Option<Self>,
+        refused: impl FnOnce() -> Option<&'static str>,
+    ) -> Self {
+        let creates = response.operation == Operation::Create;
+        if creates && !response.is_success() {
+            return refused().map_or(Self::NoAnswer, |reason| Self::Rejected { reason: reason.to_owned() });
+        }
+        match response.read().and_then(seen) {
+            // A creation that does not say how to pay is of no use to anyone.
+            Some(Self::Seen { seen, handoff: None }) if creates && seen.status == Status::Open => Self::NoAnswer,
+            outcome => outcome.unwrap_or(Self::NoAnswer),
+        }
+    }
+}
+
 /// What an answer about a refund comes down to. `reason` is a key of the registry of reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefundOutcome {
@@ -156,6 +177,22 @@ pub enum RefundOutcome {
     NoAnswer,
     /// The payment has no refund with this reference.
     NotFound,
+}
+
+impl RefundOutcome {
+    /// The rule for [`Provider::parse_refund`]. `refunded` puts a refund that can be read into our words; `refused` says
+    /// whether an answer proves that none was made. That our key is wrong proves nothing: the key is mended, and then the
+    /// same refund is made.
+    fn of<R: DeserializeOwned>(
+        response: &HttpResponse,
+        refunded: impl FnOnce(R) -> Option<Self>,
+        refused: impl FnOnce() -> bool,
+    ) -> Self {
+        if !response.is_success() && refused() {
+            return Self::Rejected { reason: "refund.failed".to_owned() };
+        }
+        response.read().and_then(refunded).unwrap_or(Self::NoAnswer)
+    }
 }
 
 /// What a webhook is worth: something happened to this payment, go and look.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 /// Characters of a path segment or of a form that stand for themselves.
@@ -69,6 +70,15 @@ impl HttpResponse {
     #[must_use]
     pub fn new(operation: Operation, status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self { operation, status, body: Zeroizing::new(body.into()) }
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..=299).contains(&self.status)
+    }
+
+    /// What a success says, if it can be read.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Option<T> {
+        if self.is_success() { serde_json::from_slice(&self.body).ok() } else { None }
     }
 }
 

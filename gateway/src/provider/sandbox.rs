@@ -6,7 +6,6 @@ mod webhook;
 use std::path::{Path, PathBuf};
 
 use comptoir_content::{Amount, Timestamp};
-use comptoir_engine::payment::Status;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -163,33 +162,14 @@ impl Provider for Sandbox {
     }
 
     fn parse_payment(&self, response: &HttpResponse) -> Outcome {
-        match response.status {
-            200..=299 => match serde_json::from_slice(&response.body).ok().and_then(seen) {
-                // A creation that does not say where to pay is of no use to anyone.
-                Some(Outcome::Seen { seen, handoff: None })
-                    if response.operation == Operation::Create && seen.status == Status::Open =>
-                {
-                    Outcome::NoAnswer
-                }
-                outcome => outcome.unwrap_or(Outcome::NoAnswer),
-            },
-            status if response.operation == Operation::Create => match refusal(status, &response.body) {
-                Some(error) => Outcome::Rejected { reason: error.reason().to_owned() },
-                None => Outcome::NoAnswer,
-            },
-            _ => Outcome::NoAnswer,
-        }
+        Outcome::of(response, seen, || refusal(response).map(|error| error.create_reason()))
     }
 
     fn parse_found(&self, response: &HttpResponse, reference: &str) -> Outcome {
-        let list = match response.status {
-            200..=299 => serde_json::from_slice::<Payments>(&response.body).ok(),
-            _ => None,
-        };
-        let Some(list) = list else {
+        let Some(Payments { payments }) = response.read() else {
             return Outcome::NoAnswer;
         };
-        let ours = list.payments.into_iter().filter(|payment| payment.reference == reference);
+        let ours = payments.into_iter().filter(|payment| payment.reference == reference);
         // Several under one reference: the one that was paid, or may be, counts before the others.
         match ours.max_by_key(|payment| payment.status.weight()) {
             Some(payment) => seen(payment).unwrap_or(Outcome::NoAnswer),
@@ -198,29 +178,15 @@ impl Provider for Sandbox {
     }
 
     fn parse_refund(&self, response: &HttpResponse) -> RefundOutcome {
-        match response.status {
-            200..=299 => {
-                serde_json::from_slice(&response.body).ok().and_then(refunded).unwrap_or(RefundOutcome::NoAnswer)
-            }
-            status => match refusal(status, &response.body) {
-                // Our key is wrong: that is mended, and then the same refund is made.
-                Some(error) if error.code != "unauthorized" => {
-                    RefundOutcome::Rejected { reason: "refund.failed".to_owned() }
-                }
-                _ => RefundOutcome::NoAnswer,
-            },
-        }
+        let refused = || refusal(response).is_some_and(|error| error.code != "unauthorized");
+        RefundOutcome::of(response, refunded, refused)
     }
 
     fn parse_found_refund(&self, response: &HttpResponse, reference: &str) -> RefundOutcome {
-        let list = match response.status {
-            200..=299 => serde_json::from_slice::<Refunds>(&response.body).ok(),
-            _ => None,
-        };
-        let Some(list) = list else {
+        let Some(Refunds { refunds }) = response.read() else {
             return RefundOutcome::NoAnswer;
         };
-        match list.refunds.into_iter().find(|refund| refund.reference == reference) {
+        match refunds.into_iter().find(|refund| refund.reference == reference) {
             Some(refund) => refunded(refund).unwrap_or(RefundOutcome::NoAnswer),
             None => RefundOutcome::NotFound,
         }

@@ -16,7 +16,6 @@ mod webhook;
 use std::path::{Path, PathBuf};
 
 use comptoir_content::{Amount, Timestamp};
-use comptoir_engine::payment::Status;
 use serde::Deserialize;
 
 use super::message::{escaped, form, is_id, one_line};
@@ -203,25 +202,8 @@ impl Provider for Stripe {
     }
 
     fn parse_payment(&self, response: &HttpResponse) -> Outcome {
-        match response.status {
-            200..=299 => {
-                let intent = serde_json::from_slice(&response.body).ok();
-                match intent.and_then(|intent| self.seen(intent)) {
-                    // A creation that does not say how to pay is of no use to anyone.
-                    Some(Outcome::Seen { seen, handoff: None })
-                        if response.operation == Operation::Create && seen.status == Status::Open =>
-                    {
-                        Outcome::NoAnswer
-                    }
-                    outcome => outcome.unwrap_or(Outcome::NoAnswer),
-                }
-            }
-            status if response.operation == Operation::Create => match refusal(status, &response.body) {
-                Some(error) => Outcome::Rejected { reason: error.create_reason().to_owned() },
-                None => Outcome::NoAnswer,
-            },
-            _ => Outcome::NoAnswer,
-        }
+        let refused = || refusal(response).map(|error| error.create_reason());
+        Outcome::of(response, |intent| self.seen(intent), refused)
     }
 
     fn parse_found(&self, response: &HttpResponse, reference: &str) -> Outcome {
@@ -238,17 +220,8 @@ impl Provider for Stripe {
     }
 
     fn parse_refund(&self, response: &HttpResponse) -> RefundOutcome {
-        match response.status {
-            200..=299 => {
-                serde_json::from_slice(&response.body).ok().and_then(refunded).unwrap_or(RefundOutcome::NoAnswer)
-            }
-            // Our key is wrong: that is mended, and then the same refund is made.
-            401 | 403 => RefundOutcome::NoAnswer,
-            status => match refusal(status, &response.body) {
-                Some(_) => RefundOutcome::Rejected { reason: "refund.failed".to_owned() },
-                None => RefundOutcome::NoAnswer,
-            },
-        }
+        let refused = || !matches!(response.status, 401 | 403) && refusal(response).is_some();
+        RefundOutcome::of(response, refunded, refused)
     }
 
     fn parse_found_refund(&self, response: &HttpResponse, reference: &str) -> RefundOutcome {

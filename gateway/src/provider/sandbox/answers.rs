@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::provider::message::is_id;
 use crate::provider::secret::may_be_called;
-use crate::provider::{Outcome, RefundOutcome};
+use crate::provider::{HttpResponse, Outcome, RefundOutcome};
 
 /// `None` when anything in it makes no sense.
 pub(super) fn seen(payment: Payment) -> Option<Outcome> {
@@ -59,12 +59,13 @@ fn amount(minor: i64, currency: &str) -> Option<Amount> {
 }
 
 /// A readable refusal, which proves that nothing was done.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Option<RefusalError> {
-    let Ok(Refusal { error }) = serde_json::from_slice(body) else {
+pub(super) fn refusal(response: &HttpResponse) -> Option<RefusalError> {
+    let Ok(Refusal { error }) = serde_json::from_slice(&response.body) else {
         return None;
     };
     // A key that was used for another request means that something was done under it.
-    (matches!(status, 400 | 401 | 404 | 409 | 413 | 422) && error.code != "idempotency_conflict").then_some(error)
+    (matches!(response.status, 400 | 401 | 404 | 409 | 413 | 422) && error.code != "idempotency_conflict")
+        .then_some(error)
 }
 
 #[derive(Deserialize)]
@@ -137,7 +138,7 @@ pub(super) struct RefusalError {
 
 impl RefusalError {
     /// Why a creation was refused, as a key of the registry.
-    pub(super) fn reason(&self) -> &'static str {
+    pub(super) fn create_reason(&self) -> &'static str {
         match self.field.as_deref() {
             Some("amount_minor") => "invoice.limits",
             Some("currency") => "invoice.currency",

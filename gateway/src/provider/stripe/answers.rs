@@ -3,6 +3,7 @@
 use comptoir_content::{Handoff, Timestamp};
 use comptoir_engine::payment::{Seen, Status};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Stripe, money};
 use crate::provider::message::is_id;
@@ -72,23 +73,20 @@ pub(super) fn refunded(refund: Refund) -> Option<RefundOutcome> {
     }
 }
 
-pub(super) fn list<T: serde::de::DeserializeOwned>(response: &HttpResponse) -> Option<List<T>> {
-    if !(200..=299).contains(&response.status) {
-        return None;
-    }
-    let list: List<T> = serde_json::from_slice(&response.body).ok()?;
+pub(super) fn list<T: DeserializeOwned>(response: &HttpResponse) -> Option<List<T>> {
+    let list: List<T> = response.read()?;
     (list.object == "list").then_some(list)
 }
 
 /// A readable refusal, which proves that nothing was done.
-pub(super) fn refusal(status: u16, body: &[u8]) -> Option<StripeError> {
-    let Ok(Refusal { error }) = serde_json::from_slice(body) else {
+pub(super) fn refusal(response: &HttpResponse) -> Option<StripeError> {
+    let Ok(Refusal { error }) = serde_json::from_slice(&response.body) else {
         return None;
     };
     let kind = error.kind.as_deref()?;
     // An idempotency error means that something was done under the key; an API error that Stripe itself does not know.
     let is_certain = !matches!(kind, "idempotency_error" | "api_error");
-    (is_certain && matches!(status, 400..=404)).then_some(error)
+    (is_certain && matches!(response.status, 400..=404)).then_some(error)
 }
 
 #[derive(Deserialize)]
