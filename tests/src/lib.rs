@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on has failed")]
 
 pub mod shop;
+pub mod stranger;
+pub mod tap;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +16,9 @@ use std::time::Duration;
 use comptoir_client::{Bubble, ChatRow, Client, Config, FileVault, View};
 use comptoir_content::{ConversationId, Timestamp};
 use comptoir_relay::{Clock, Relay, Running};
+use tap::Tape;
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 /// A story gives up after this long without the change it waits for. Only a failing story ever waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,7 +33,18 @@ pub struct Town {
     /// Moved by the story; `None` in the time of this machine.
     now_ms: Option<Arc<AtomicI64>>,
     relay: Option<Running>,
+    /// Where people find the relay.
     address: std::net::SocketAddr,
+    /// Somebody on the line between them and the relay.
+    tap: Option<JoinHandle<()>>,
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        if let Some(tap) = &self.tap {
+            tap.abort();
+        }
+    }
 }
 
 impl Town {
@@ -45,6 +60,20 @@ impl Town {
         Self::at(None).await
     }
 
+    /// A town in which every frame between its people and its relay is written down.
+    pub async fn with_a_tap() -> (Self, Tape) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let tapped = listener.local_addr().expect("bound");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let now_ms = Self::clock_of_its_own();
+        let mut config = comptoir_relay::Config::local(dir.path().join("relay"));
+        config.names = vec![tapped.to_string()];
+        let relay = open_relay(config, now_ms.as_ref()).await;
+        let tape = Tape::default();
+        let tap = tokio::spawn(tap::serve(listener, relay.address(), tape.clone()));
+        (Self { dir, now_ms, relay: Some(relay), address: tapped, tap: Some(tap) }, tape)
+    }
+
     fn clock_of_its_own() -> Option<Arc<AtomicI64>> {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         let now_ms = i64::try_from(since.as_millis()).expect("before the year 292 million");
@@ -54,7 +83,7 @@ impl Town {
     async fn at(now_ms: Option<Arc<AtomicI64>>) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let relay = start_relay(dir.path(), None, now_ms.as_ref()).await;
-        Self { address: relay.address(), dir, now_ms, relay: Some(relay) }
+        Self { address: relay.address(), dir, now_ms, relay: Some(relay), tap: None }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -121,6 +150,10 @@ async fn start_relay(dir: &Path, address: Option<std::net::SocketAddr>, now_ms: 
     if let Some(address) = address {
         config.listen = address;
     }
+    open_relay(config, now_ms).await
+}
+
+async fn open_relay(config: comptoir_relay::Config, now_ms: Option<&Arc<AtomicI64>>) -> Running {
     let clock = now_ms.map_or_else(Clock::system, |now_ms| Clock::shared(now_ms.clone()));
     Relay::start(config, clock).await.expect("a relay")
 }

@@ -1,5 +1,6 @@
 //! Messages between people, through a real relay.
 
+use comptoir_client::Client;
 use comptoir_tests::{DAY_MS, Town};
 
 #[tokio::test]
@@ -109,4 +110,32 @@ async fn two_devices_of_one_account_read_the_same_thread() {
     let whole = ["me: before the tablet", "me: I have a tablet now", "you: to both of you", "me: from the tablet"];
     alice.sees(chat, &whole).await;
     bob.sees(chat, &[&so_far[..], &["me: to both of you", "you: from the tablet"]].concat()).await;
+}
+
+#[tokio::test]
+async fn a_search_finds_words_as_people_write_them() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    let said = ["Le café est prêt", "今日は東京で会いましょう", "the café on the corner", "السَّلامُ عليكم"];
+    for text in said {
+        alice.says(chat, text).await;
+    }
+    bob.until("all of it", |me| (me.thread(chat).len() == said.len()).then_some(())).await;
+    let finds = |client: &Client, query: &str| -> Vec<String> {
+        let found = client.search(query, 10).unwrap();
+        assert!(found.iter().all(|(found_in, _)| *found_in == chat));
+        found.into_iter().map(|(_, bubble)| bubble.text).collect()
+    };
+    for person in [&alice, &bob] {
+        // Newest first; without accents, in capitals, and from the beginning of a word.
+        assert_eq!(finds(&person.client, "cafe"), [said[2], said[0]], "{}", person.name);
+        assert_eq!(finds(&person.client, "CORN"), [said[2]]);
+        assert_eq!(finds(&person.client, "café prêt"), [said[0]]);
+        assert_eq!(finds(&person.client, "東京"), [said[1]]);
+        assert_eq!(finds(&person.client, "السلام"), [said[3]]);
+        assert_eq!(finds(&person.client, "croissant"), [""; 0]);
+        assert_eq!(finds(&person.client, "\"cafe* OR (x NEAR"), [""; 0], "words, not a language");
+    }
 }

@@ -100,7 +100,9 @@ CREATE TRIGGER message_read AFTER UPDATE OF unread ON message WHEN old.unread <>
     UPDATE conversation SET unread = unread + new.unread - old.unread WHERE id = new.id >> 36;
 END;
 
-CREATE VIRTUAL TABLE message_search USING fts5 (body, content='', contentless_delete=1, tokenize='unicode61 remove_diacritics 2');
+CREATE VIRTUAL TABLE message_search USING fts5 (
+    body, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
+);
 CREATE TABLE message_unindexed (id INTEGER PRIMARY KEY) STRICT;
 
 CREATE TRIGGER message_to_index AFTER INSERT ON message WHEN new.text <> '' BEGIN

@@ -1,11 +1,14 @@
 //! Full-text search. The index is written in the background; what is not in it yet is searched by looking at it.
 //!
-//! Words are prepared here, the same way when they are indexed and when they are looked for: NFKC, lower case, Arabic
-//! folded (no tashkeel or tatweel, one alef, one ya), and runs of Han, Kana and Hangul cut into pairs of characters, so
-//! that two characters in the middle of a run are found. The index holds no text.
+//! Words are prepared here, the same way when they are indexed and when they are looked for: compatibility forms and
+//! accents folded, lower case, Arabic folded (no tashkeel or tatweel, one alef, one ya), and runs of Han, Kana and Hangul
+//! cut into pairs of characters, so that two characters in the middle of a run are found. The index holds no text.
+
+use std::collections::HashSet;
 
 use comptoir_sqlcipher::rusqlite::{Connection, params};
 use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 use crate::error::TurnError;
 
@@ -49,10 +52,10 @@ pub(crate) fn search(db: &Connection, query: &str, limit: u32) -> Result<Vec<i64
     for row in waiting.query_map([UNINDEXED_MAX], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))? {
         let (id, text) = row?;
         let text = segment(&text);
-        let mut tokens = text.split_whitespace();
+        let tokens: HashSet<&str> = text.split_whitespace().collect();
         let (last, whole) = words.split_last().expect("checked above that there is one");
-        let has_last = tokens.clone().any(|token| token.starts_with(last));
-        if has_last && whole.iter().all(|word| tokens.any(|token| token == *word)) {
+        let has_last = tokens.iter().any(|token| token.starts_with(last));
+        if has_last && whole.iter().all(|word| tokens.contains(word)) {
             found.push(id);
         }
     }
@@ -83,16 +86,22 @@ fn segment(text: &str) -> String {
         }
         run.clear();
     };
-    for c in text.nfkc().flat_map(char::to_lowercase).filter_map(fold_arabic) {
+    let plain = text.nfkd().filter(|c| !is_accent(*c)).nfc();
+    for c in plain.flat_map(char::to_lowercase).filter_map(fold_arabic) {
         if is_unspaced(c) {
             run.push(c);
         } else {
             flush(&mut run, &mut out);
-            out.push(if c.is_alphanumeric() { c } else { ' ' });
+            out.push(if c.is_alphanumeric() || is_combining_mark(c) { c } else { ' ' });
         }
     }
     flush(&mut run, &mut out);
     out
+}
+
+/// Accents of the alphabets of Europe: a person looking for "cafe" means "café" too.
+fn is_accent(c: char) -> bool {
+    matches!(c, '\u{0300}'..='\u{036F}')
 }
 
 /// Scripts that are written without spaces between words.
@@ -118,10 +127,57 @@ mod tests {
     #[test]
     fn words_are_prepared_for_every_script() {
         let words = |text: &str| segment(text).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(words("Two Croissants, s'il vous plaît!"), ["two", "croissants", "s", "il", "vous", "plaît"]);
+        assert_eq!(words("Two Croissants, s'il vous plaît!"), ["two", "croissants", "s", "il", "vous", "plait"]);
+        assert_eq!(words("İzmir Ψωμί хлебный"), ["izmir", "ψωμι", "хлебныи"]);
+        assert_eq!(words("नमस्ते"), ["नमस्ते"]);
+        assert_eq!(words("ﬁne ＣＡＦＥ"), ["fine", "cafe"]);
+        assert_eq!(words("パン屋"), ["パン", "ン屋"]);
         assert_eq!(words("面包店"), ["面包", "包店"]);
         assert_eq!(words("茶 latte"), ["茶", "latte"]);
         assert_eq!(words("مُحَمَّد"), ["محمد"]);
         assert_eq!(words("إلى أحمد"), words("الي احمد"));
+    }
+
+    /// Whether a message is in the index already makes no difference to who looks for it.
+    #[test]
+    fn what_is_found_before_indexing_is_found_after_it() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("../../migrations/0001.sql")).unwrap();
+        db.execute_batch(
+            "INSERT INTO account (id, kind, relay, seen_at) VALUES (x'01', 'person', '', 0);
+             INSERT INTO conversation (id, uid, peer) VALUES (1, x'01', x'01');",
+        )
+        .unwrap();
+        let said = ["Le café est prêt", "今日は東京で会いましょう", "the corner café", "السَّلامُ عليكم", "नमस्ते दुनिया"];
+        for (n, text) in said.iter().enumerate() {
+            db.execute(
+                "INSERT INTO message (id, uid, sender, mine, kind, state, sent_at, text, content)
+                 VALUES (?1, ?2, x'01', 0, 'text', 'received', 0, ?3, x'')",
+                params![(1_i64 << 36) + n as i64, [n as u8], text],
+            )
+            .unwrap();
+        }
+        let finds = |query: &str, limit| {
+            let found = search(&db, query, limit).unwrap();
+            found.into_iter().map(|id| said[(id - (1 << 36)) as usize]).collect::<Vec<_>>()
+        };
+        let check = || {
+            assert_eq!(finds("cafe", 10), [said[2], said[0]], "newest first, and without accents");
+            assert_eq!(finds("café", 1), [said[2]]);
+            assert_eq!(finds("CORN", 10), [said[2]], "the beginning of the last word");
+            assert_eq!(finds("prêt le", 10), [said[0]], "in any order");
+            assert_eq!(finds("corn café", 10), [""; 0], "only the last word may go on");
+            assert_eq!(finds("東京", 10), [said[1]]);
+            assert_eq!(finds("السلام", 10), [said[3]]);
+            assert_eq!(finds("नमस्ते", 10), [said[4]]);
+            assert_eq!(finds("croissant", 10), [""; 0]);
+            assert_eq!(finds("\"caf* OR (the NEAR", 10), [""; 0], "words, and not a language");
+            assert_eq!(finds("\"the* (caf", 10), [said[2]]);
+            assert_eq!(finds("—", 10), [""; 0], "no word at all");
+        };
+        check();
+        assert!(!index_pending(&db).unwrap(), "all of it is indexed");
+        assert_eq!(db.query_row("SELECT count(*) FROM message_unindexed", [], |row| row.get(0)), Ok(0));
+        check();
     }
 }
