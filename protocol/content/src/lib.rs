@@ -1,6 +1,6 @@
 //! What peers say to each other once an envelope is opened.
 //!
-//! Everything here is a value: checked while it is read ([`Content::decode`], [`Signed::verify`], [`ContactCode::parse`]),
+//! Everything here is a value: checked while it is read ([`Content::decode`], [`Signed::verify`], [`Link::parse`]),
 //! plain to look at afterwards. There is no storage, no socket and no decision in this crate; whether an invoice may be
 //! paid is for `comptoir-engine` to say.
 //!
