@@ -345,7 +345,7 @@ fn go_on(out: &Out, town: &Town, relay_url: &str) {
          {program} --dir {alice} read bakery\n  {program} --dir {alice} tap bakery Baguette\n  \
          {program} --dir {alice} pay bakery --card \"{CARD}\"\n  {program} --dir {alice} receipts\n\n\
          as the Bakery\n  {program} gateway orders --shop {bakery}\n  {program} gateway ledger --shop {bakery}\n  \
-         {program} refund --shop {bakery} ord_…\n\n\
+         {program} refund --shop {bakery} ORDER        # one that `orders` shows\n\n\
          as somebody new\n  {program} --dir {}/bob account create --relay {relay_url}\n  \
          {program} --dir {}/bob contact add --image {}/bakery-code.png",
         town.dir.display(),

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use comptoir_content::{Amount, Currency};
 use comptoir_gateway::{Gateway, GatewayError, InitError, NewShop, OrderRow, RefundAnswer, call, init};
 use serde_json::{Value, json};
 
@@ -160,10 +161,9 @@ async fn orders(out: &Out, shop: &Path) -> Result<(), Failure> {
     let words: Vec<String> = rows
         .iter()
         .map(|row| {
-            let refunded = if row.refunded_minor > 0 {
-                format!(", {} minor units refunded", row.refunded_minor)
-            } else {
-                String::new()
+            let refunded = match row.refunded_minor {
+                0 => String::new(),
+                minor => format!(", {} refunded", written(minor, &row.currency)),
             };
             let look = if row.quarantined { " · LOOK AT THIS: the provider's answer does not match" } else { "" };
             format!("{}  {}  {}{refunded}{look}\n    {}", row.amount, plain(&row.title), row.state, row.order)
@@ -171,6 +171,12 @@ async fn orders(out: &Out, shop: &Path) -> Result<(), Failure> {
         .collect();
     out.say(&answer, if words.is_empty() { "No orders yet.".to_owned() } else { words.join("\n") });
     Ok(())
+}
+
+/// Minor units as they stand on paper; a sum beyond all amounts, as the number that it is.
+fn written(minor: i64, currency: &str) -> String {
+    let amount = Currency::of(currency).and_then(|currency| Amount::new(minor, currency));
+    amount.map_or_else(|_| format!("{minor} minor units of {currency}"), |amount| amount.to_plain())
 }
 
 async fn ledger(out: &Out, shop: &Path) -> Result<(), Failure> {
@@ -183,12 +189,8 @@ async fn ledger(out: &Out, shop: &Path) -> Result<(), Failure> {
         holds("balanced")
     );
     for book in books["books"].as_array().into_iter().flatten() {
-        words = format!(
-            "{words}\n  {:10} {:>12} {}",
-            book[0].as_str().unwrap_or(""),
-            book[2],
-            book[1].as_str().unwrap_or("")
-        );
+        let (name, currency) = (book[0].as_str().unwrap_or(""), book[1].as_str().unwrap_or(""));
+        words = format!("{words}\n  {name:10} {:>16}", written(book[2].as_i64().unwrap_or(0), currency));
     }
     out.say(&books, words);
     if books["chain_holds"] == true && books["balanced"] == true {
