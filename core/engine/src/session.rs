@@ -8,20 +8,26 @@
 //! says which accounts may be in the group and what their logs hold. It is asked for key packages before they are
 //! added, for the whole tree of a Welcome before joining, and for everything a commit brings in before it is merged.
 
-use comptoir_content::{AccountId, ConversationId, DeviceCertificate, DeviceId, Hash, PublicKey, Signed, SigningKey};
+mod key_package;
+mod member;
+mod padding;
+
+use comptoir_content::{AccountId, ConversationId, DeviceCertificate, DeviceId, Hash, Signed};
 use openmls::group::{
     GroupId, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
     PastEpochDeletionPolicy, ProcessedWelcome, StagedCommit,
 };
-use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
+use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
-    BasicCredential, Ciphersuite, Credential, CredentialWithKey, KeyPackage, KeyPackageIn, LeafNodeIndex, Lifetime,
-    MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider, ProcessedMessageContent, ProtocolMessage, ProtocolVersion, Sender,
-    SenderRatchetConfiguration,
+    BasicCredential, Ciphersuite, KeyPackage, LeafNodeIndex, MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider,
+    ProcessedMessageContent, ProtocolMessage, Sender, SenderRatchetConfiguration,
 };
-use openmls_traits::signatures::{Signer, SignerError};
-use openmls_traits::types::SignatureScheme;
 use zeroize::Zeroizing;
+
+pub use key_package::{Invitee, make_key_package, read_key_package};
+use member::{DeviceSigner, certificate_of, member_of};
+pub use member::{Me, Member, Roster};
+use padding::{pad, unpad};
 
 use crate::account::Account;
 
@@ -31,10 +37,6 @@ const SUITE: Ciphersuite = Ciphersuite::MLS_128_DHKEMX25519_AES128GCM_SHA256_Ed2
 pub const PAST_EPOCHS: usize = 2;
 const OUT_OF_ORDER: u32 = 500;
 const FORWARD_DISTANCE: u32 = 1000;
-/// A key package may be used for 90 days.
-const KEY_PACKAGE_LIFE_S: u64 = 90 * 24 * 3600;
-/// Sealed texts are never shorter than this, so that "yes" and "no" look the same.
-const PADDING_FLOOR: usize = 256;
 const TOKEN_LABEL: &str = "comptoir commit token";
 
 /// What went wrong with a group. All but [`SessionError::Early`] and [`SessionError::UnknownAccount`] are final for the
@@ -67,125 +69,6 @@ fn unreadable(doing: &'static str) -> impl Fn(&dyn std::fmt::Debug) -> SessionEr
 
 fn store(doing: &'static str) -> impl Fn(&dyn std::fmt::Debug) -> SessionError {
     move |error| SessionError::Store { doing, reason: format!("{error:?}") }
-}
-
-/// This device: its certificate and the key that the certificate names.
-#[derive(Clone)]
-pub struct Me {
-    pub certificate: Signed<DeviceCertificate>,
-    pub device: DeviceId,
-    pub account: AccountId,
-    pub key: SigningKey,
-}
-
-impl Me {
-    fn credential(&self) -> CredentialWithKey {
-        CredentialWithKey {
-            credential: BasicCredential::new(self.certificate.encode()).into(),
-            signature_key: self.key.public().0.to_vec().into(),
-        }
-    }
-}
-
-struct DeviceSigner<'a>(&'a SigningKey);
-
-impl Signer for DeviceSigner<'_> {
-    fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(self.0.sign_mls(payload).to_vec())
-    }
-
-    fn signature_scheme(&self) -> SignatureScheme {
-        SignatureScheme::ED25519
-    }
-}
-
-/// Who may be in a conversation: its accounts, with the logs we have verified.
-pub struct Roster<'a> {
-    /// The accounts of the conversation.
-    pub allowed: &'a [AccountId],
-    /// Finds the verified log of an account.
-    pub find: &'a dyn Fn(AccountId) -> Option<Account>,
-}
-
-impl Roster<'_> {
-    /// Checks one credential against the log of its account, and the key of its leaf against the certificate.
-    fn check(&self, credential: &Credential, leaf_key: &[u8]) -> Result<Member, SessionError> {
-        let refuse = |why| SessionError::Member { why };
-        let basic = BasicCredential::try_from(credential.clone()).map_err(|_| refuse("not one of our credentials"))?;
-        let signed = Signed::<DeviceCertificate>::decode(basic.identity())
-            .map_err(|_| refuse("its credential is not a device certificate"))?;
-        let certificate = signed.verify().map_err(|_| refuse("its device certificate does not hold"))?;
-        if !self.allowed.contains(&certificate.account) {
-            return Err(refuse("its account is not part of this conversation"));
-        }
-        if certificate.key.0 != leaf_key {
-            return Err(refuse("its leaf has another key than its certificate"));
-        }
-        let account = (self.find)(certificate.account).ok_or(SessionError::UnknownAccount(certificate.account))?;
-        if account.check_certificate(&signed).is_err() {
-            // A device we do not see may be newer than our copy of the log.
-            return if account.devices.contains_key(&certificate.device) {
-                Err(refuse("its device was revoked or its certificate replaced"))
-            } else {
-                Err(SessionError::UnknownAccount(certificate.account))
-            };
-        }
-        Ok(Member { account: certificate.account, device: certificate.device, key: certificate.key })
-    }
-}
-
-/// A device in a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub account: AccountId,
-    pub device: DeviceId,
-    pub key: PublicKey,
-}
-
-/// Makes a key package, by which others can invite this device while it is offline. Its secrets are stored.
-///
-/// # Errors
-/// [`SessionError`] when the store fails.
-pub fn make_key_package<P: OpenMlsProvider>(provider: &P, me: &Me, last_resort: bool) -> Result<Vec<u8>, SessionError> {
-    let mut builder = KeyPackage::builder().key_package_lifetime(Lifetime::new(KEY_PACKAGE_LIFE_S));
-    if last_resort {
-        builder = builder.mark_as_last_resort();
-    }
-    let bundle = builder
-        .build(SUITE, provider, &DeviceSigner(&me.key), me.credential())
-        .map_err(|error| store("making a key package")(&error))?;
-    bundle.key_package().tls_serialize_detached().map_err(|error| store("writing a key package")(&error))
-}
-
-/// A key package of a device that may be invited.
-pub struct Invitee {
-    pub member: Member,
-    package: KeyPackage,
-}
-
-/// Reads a key package that a relay gave us for `device`, and checks that it is that device's.
-///
-/// # Errors
-/// [`SessionError`] when it is not, or not valid.
-pub fn read_key_package<P: OpenMlsProvider>(
-    provider: &P,
-    bytes: &[u8],
-    device: DeviceId,
-    roster: &Roster<'_>,
-) -> Result<Invitee, SessionError> {
-    let doing = "reading a key package";
-    let package = KeyPackageIn::tls_deserialize_exact(bytes).map_err(|error| unreadable(doing)(&error))?;
-    let package =
-        package.validate(provider.crypto(), ProtocolVersion::Mls10).map_err(|error| unreadable(doing)(&error))?;
-    if package.ciphersuite() != SUITE {
-        return Err(SessionError::Member { why: "it uses another cipher suite" });
-    }
-    let leaf = package.leaf_node();
-    let member = roster.check(leaf.credential(), leaf.signature_key().as_slice())?;
-    if member.device != device {
-        return Err(SessionError::Member { why: "the relay gave the key package of another device" });
-    }
-    Ok(Invitee { member, package })
 }
 
 /// A group of devices: one generation of a conversation.
@@ -546,64 +429,4 @@ fn as_token(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<[u8; 32]>, SessionErr
     token
         .map(Zeroizing::new)
         .map_err(|_| SessionError::Store { doing: "exporting a token", reason: "it has another length".to_owned() })
-}
-
-fn certificate_of(credential: &Credential) -> Option<DeviceCertificate> {
-    let basic = BasicCredential::try_from(credential.clone()).ok()?;
-    let signed = Signed::<DeviceCertificate>::decode(basic.identity()).ok()?;
-    signed.verify().ok().map(comptoir_content::Verified::into_inner)
-}
-
-fn member_of(credential: &Credential) -> Result<Member, SessionError> {
-    let certificate =
-        certificate_of(credential).ok_or(SessionError::Member { why: "its device certificate does not hold" })?;
-    Ok(Member { account: certificate.account, device: certificate.device, key: certificate.key })
-}
-
-/// u32 length ‖ content ‖ zeros, to a Padmé length of at least 256 bytes.
-fn pad(content: &[u8]) -> Vec<u8> {
-    let len = padme(content.len() + 4).max(PADDING_FLOOR);
-    let mut padded = Vec::with_capacity(len);
-    padded.extend_from_slice(&u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes());
-    padded.extend_from_slice(content);
-    padded.resize(len, 0);
-    padded
-}
-
-fn unpad(padded: &[u8]) -> Option<&[u8]> {
-    let (len, rest) = padded.split_first_chunk::<4>()?;
-    let (content, zeros) = rest.split_at_checked(usize::try_from(u32::from_be_bytes(*len)).ok()?)?;
-    zeros.iter().all(|&byte| byte == 0).then_some(content)
-}
-
-/// The Padmé length: at most 12 % longer, and so coarse that it says little (PURBs, 2019).
-fn padme(len: usize) -> usize {
-    let exponent = usize::BITS - 1 - len.max(2).leading_zeros();
-    let mantissa = usize::BITS - exponent.leading_zeros();
-    let mask = (1usize << exponent.saturating_sub(mantissa)) - 1;
-    (len + mask) & !mask
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn padding_hides_the_length_and_comes_off_again() {
-        for len in [0, 1, 4, 251, 252, 253, 1000, 4096, 60_000] {
-            let content = vec![7; len];
-            let padded = pad(&content);
-            assert!(padded.len() >= PADDING_FLOOR);
-            assert!(padded.len() <= (len + 4).max(PADDING_FLOOR) * 112 / 100 + 1, "{len} became {}", padded.len());
-            assert_eq!(unpad(&padded), Some(content.as_slice()));
-        }
-        assert_eq!(pad(b"yes").len(), pad(b"no, not at all").len());
-    }
-
-    #[test]
-    fn broken_padding_is_refused() {
-        assert_eq!(unpad(b""), None);
-        assert_eq!(unpad(&[0, 0, 0, 9, 1]), None);
-        assert_eq!(unpad(&[0, 0, 0, 1, 1, 1]), None);
-    }
 }
