@@ -1,6 +1,7 @@
 //! The few commands people type. CI runs the same ones.
 #![allow(clippy::print_stdout, reason = "what a command finds is its output")]
 
+mod bench;
 mod check;
 mod house;
 mod python;
@@ -32,6 +33,17 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         cargo_args: Vec<String>,
     },
+    /// Measures speed, memory and sizes, beside others that do the same. No figure fails it.
+    Bench {
+        /// Which benches; all of them when none is named.
+        names: Vec<String>,
+        /// Tiny sizes: shows that every bench still runs.
+        #[arg(long)]
+        quick: bool,
+        /// Prints JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -39,6 +51,7 @@ fn main() -> ExitCode {
     let done = House::find().and_then(|house| match command {
         Command::Test { cargo_args } => test::run(&house, &cargo_args, false),
         Command::Bless { cargo_args } => test::run(&house, &cargo_args, true),
+        Command::Bench { names, quick, json } => bench::run(&house, &names, quick, json),
         Command::Check => check::run(&house),
         Command::Tidy => tidy::run(&house),
     });

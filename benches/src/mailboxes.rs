@@ -1,0 +1,149 @@
+//! The relay's store without its sockets: a message is deposited, fetched and acknowledged, both ends on the disk.
+//!
+//! With many at a time the writer commits whatever waits together. With one at a time the same code syncs the disk for
+//! every deposit and every acknowledgement: that is what group commit saves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use comptoir_relay::{Created, RelayStore as _, Retention, SqliteStore};
+use comptoir_wire::DepositStatus;
+
+use crate::line::{Device, envelope};
+use crate::redis::Redis;
+use crate::series::Series;
+use crate::{Bound, Finding, Of, Plan, Result};
+
+const NAME: &str = "mailboxes";
+const NOW_MS: i64 = 1_800_000_000_000;
+const RETENTION: Retention = Retention {
+    messages_max: 10_000,
+    bytes_max: 64 << 20,
+    keep_ms: 30 * 86_400_000,
+    key_packages_max: 100,
+    devices_max: 8,
+};
+
+/// # Errors
+/// Whatever ended it.
+pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
+    let (devices, at_once) = (plan.size(1_000, 8), plan.size(256, 4));
+    let (rounds, many, few) = (plan.size(5, 2), plan.size(20_000, 40), plan.size(500, 5));
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let folder = plan.folder()?;
+        let ours = Arc::new(Ours::open(folder.path(), devices).await?);
+        let redis = Redis::start(folder.path()).await;
+        let redis = redis.map(Arc::new).map_err(|why| why.to_string());
+        let mut findings = Vec::new();
+        for size in [200, 2048] {
+            let [mut grouped, mut single, mut peer] = [const { Series::empty() }; 3];
+            for _ in 0..rounds {
+                grouped.push(ours.rate(at_once, many, size).await?);
+                single.push(ours.rate(1, few, size).await?);
+                if let Ok(redis) = &redis {
+                    peer.push(rate_of_redis(redis, at_once, devices, many, size).await?);
+                }
+            }
+            let what = format!("deposit, fetch, acknowledge {size} B, {at_once} at a time");
+            let rate = grouped.figure("/s");
+            findings.push(Finding::new(NAME, &*what, rate).beside(
+                "itself, one at a time",
+                single.figure("").value,
+                grouped.ratio(&single),
+            ));
+            findings.push(match &redis {
+                Ok(_) => Finding::new(NAME, what, rate)
+                    .beside("Redis, appendfsync always", peer.figure("").value, grouped.ratio(&peer))
+                    .goal(Of::Ratio, Bound::AtLeast, 2.0),
+                Err(why) => Finding::not_run(NAME, format!("{what}, beside Redis"), why.clone()),
+            });
+        }
+        if let Ok(ours) = Arc::try_unwrap(ours) {
+            ours.store.close().await?;
+        }
+        Ok(findings)
+    })
+}
+
+struct Ours {
+    store: SqliteStore,
+    devices: Vec<Device>,
+    sent: AtomicU64,
+}
+
+impl Ours {
+    async fn open(dir: &std::path::Path, devices: usize) -> Result<Self> {
+        let store = SqliteStore::open(dir, RETENTION, NOW_MS)?;
+        let devices = (0..devices).map(Device::new).collect::<Result<Vec<_>>>()?;
+        for device in &devices {
+            let account = comptoir_wire::AccountId(device.account()?.0);
+            if store.create_account(account, device.new_account()?).await? != Created::Done {
+                return Err("an account that is there already".into());
+            }
+        }
+        Ok(Self { store, devices, sent: AtomicU64::new(0) })
+    }
+
+    /// Messages per second.
+    async fn rate(self: &Arc<Self>, at_once: usize, messages: usize, size: usize) -> Result<f64> {
+        let began = Instant::now();
+        let workers = (0..at_once).map(|worker| {
+            let ours = self.clone();
+            tokio::spawn(async move {
+                for n in (worker..messages).step_by(at_once) {
+                    // Nobody else uses these devices.
+                    let places = (ours.devices.len() - worker).div_ceil(at_once);
+                    ours.pass_on(worker + (n / at_once) % places * at_once, size).await?;
+                }
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            })
+        });
+        for worker in workers.collect::<Vec<_>>() {
+            worker.await??;
+        }
+        Ok(messages as f64 / began.elapsed().as_secs_f64())
+    }
+
+    async fn pass_on(&self, to: usize, size: usize) -> Result<()> {
+        let (from, to) = (&self.devices[(to + 1) % self.devices.len()], &self.devices[to]);
+        let envelope = envelope(from, to, self.sent.fetch_add(1, Ordering::Relaxed), vec![7; size])?;
+        let account = comptoir_wire::AccountId(from.account()?.0);
+        let outcomes = self.store.deposit(account, vec![envelope], NOW_MS).await?;
+        if outcomes.first().map(|outcome| outcome.status) != Some(DepositStatus::Accepted) {
+            return Err(format!("{outcomes:?}").into());
+        }
+        let items = self.store.fetch(to.device, 0, 50, 1 << 20).await?;
+        let [item] = items.as_slice() else {
+            return Err(format!("{} messages instead of one", items.len()).into());
+        };
+        Ok(self.store.ack(vec![(to.device, item.seq)]).await?)
+    }
+}
+
+async fn rate_of_redis(
+    redis: &Arc<Redis>,
+    at_once: usize,
+    devices: usize,
+    messages: usize,
+    size: usize,
+) -> Result<f64> {
+    let mut connections = Vec::with_capacity(at_once);
+    for _ in 0..at_once {
+        connections.push(redis.connect().await?);
+    }
+    let began = Instant::now();
+    let workers = connections.into_iter().enumerate().map(|(worker, mut connection)| {
+        tokio::spawn(async move {
+            for n in (worker..messages).step_by(at_once) {
+                let places = (devices - worker).div_ceil(at_once);
+                connection.pass_on(worker + (n / at_once) % places * at_once, size).await?;
+            }
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await??;
+    }
+    Ok(messages as f64 / began.elapsed().as_secs_f64())
+}
