@@ -1,5 +1,7 @@
 //! The actor: the one writer. It takes one input at a time, runs one turn, commits, and then acts.
 
+mod relay;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -12,20 +14,19 @@ use comptoir_content::{
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
 use comptoir_sqlcipher::rusqlite::TransactionBehavior;
-use comptoir_wire as wire;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::ClientError;
-use crate::client::{Bell, Status};
+use crate::changes::{Bell, Status};
 use crate::crash;
 use crate::error::TurnError;
-use crate::link::{self, Command, Lost, News, Tag};
+use crate::link::{self, Command, News};
 use crate::random::Random;
 use crate::store::{Effect, Notice, Question, Store, Tx, TxProvider, index_pending};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
-use crate::turns::{account, answered, checkout, contacts, flush, members, receive, send, wake};
-use crate::views::{Connection, View};
+use crate::turns::{account, checkout, contacts, flush, send, wake};
+use crate::views::View;
 
 /// With nothing else to do for this long, the search index is brought up to date.
 const IDLE: Duration = Duration::from_secs(2);
@@ -304,169 +305,6 @@ impl Actor {
                 Notice::Chats => View::Chats,
                 Notice::Chat(chat) => View::Chat(chat),
             });
-        }
-    }
-
-    /// One envelope, one turn. What one of them opens (a commit, an invitation) asks for the others again by itself.
-    fn retry_held(&mut self, conversation: ConversationId) -> Result<(), TurnError> {
-        for id in self.turn(|tx| receive::held_in(tx, conversation))? {
-            match self.turn(|tx| receive::retry_one(tx, id)) {
-                Ok(()) => {}
-                Err(error @ (TurnError::Sql(_) | TurnError::MlsStore(_))) => return Err(error),
-                Err(error) => self.turn(|tx| receive::retry_failed(tx, id, &error))?,
-            }
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<(), TurnError> {
-        let in_flight = std::mem::take(&mut self.in_flight);
-        let due = self.turn(|tx| flush::due(tx, &in_flight));
-        self.in_flight = in_flight;
-        for (sent, request) in due? {
-            self.in_flight.extend(sent.rows());
-            self.tell_link(Command::Send(Tag::Outbox(sent), request));
-        }
-        Ok(())
-    }
-
-    /// Asks the relay, once at a time. What cannot be asked now is asked again after the next connection.
-    fn ask(&mut self, question: Question) {
-        if !self.online || self.asked.contains(&question) {
-            return;
-        }
-        let request = match &question {
-            Question::Log { account, from } => {
-                Ok(wire::Request::ReadLog { account: wire::AccountId(account.0), from: *from })
-            }
-            Question::Claim { devices, .. } => Ok(wire::Request::ClaimKeyPackages {
-                devices: devices.iter().map(|device| wire::DeviceId(device.0)).collect(),
-            }),
-            Question::KeyPackages => self.turn(account::key_packages),
-            Question::AddDevice { device, key } => {
-                Ok(wire::Request::AddDevice { device: wire::DeviceId(device.0), device_key: *key })
-            }
-            Question::AppendLog { len } => {
-                let len = *len;
-                self.turn(|tx| account::append_request(tx, len))
-            }
-        };
-        match request {
-            Ok(request) => {
-                self.asked.insert(question.clone());
-                self.tell_link(Command::Send(Tag::Question(question), request));
-            }
-            Err(error) => tracing::error!(%error, "asking the relay"),
-        }
-    }
-
-    fn tell_link(&self, command: Command) {
-        // The link ends only with this actor.
-        let _ = self.link.send(command);
-    }
-
-    fn log_in(&mut self) -> Result<(), TurnError> {
-        if let Some(login) = self.turn(account::login)? {
-            self.tell_link(Command::Login(Box::new(login)));
-        }
-        Ok(())
-    }
-
-    fn heard(&mut self, news: News) {
-        match news {
-            News::Connected(welcome) => {
-                self.online = true;
-                self.in_flight.clear();
-                self.asked.clear();
-                self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
-                self.bell.ring(&View::Connection(Connection::Online));
-            }
-            News::CaughtUp => {
-                if !self.caught_up {
-                    self.report("asking about payments", |actor| actor.turn(checkout::ask_now));
-                }
-                self.caught_up = true;
-            }
-            News::Delivery(items) => self.deliver(&items),
-            News::Answer(tag, reply) => self.answered(tag, reply),
-            News::Lost(lost) => {
-                self.online = false;
-                self.caught_up = false;
-                self.in_flight.clear();
-                self.asked.clear();
-                self.bell.ring(&View::Connection(match lost {
-                    Lost::Network | Lost::Paused => Connection::Offline,
-                    Lost::Refused { detail } => Connection::Refused(detail),
-                }));
-            }
-        }
-    }
-
-    /// A batch in one transaction; if anything in it fails, one by one, and what cannot be opened is kept with the reason.
-    fn deliver(&mut self, items: &[wire::Item]) {
-        if self.turn(|tx| receive::receive_batch(tx, items)).is_ok() {
-            return;
-        }
-        for item in items {
-            let Err(error) = self.turn(|tx| receive::receive_one(tx, item)) else {
-                continue;
-            };
-            if let TurnError::Sql(_) | TurnError::MlsStore(_) = error {
-                // Our own disk: nothing is acknowledged, and the relay gives it again.
-                tracing::error!(%error, "storing what arrived");
-                return;
-            }
-            tracing::warn!(%error, "an envelope is held");
-            if let Err(error) = self.turn(|tx| receive::hold(tx, item, &error)) {
-                tracing::error!(%error, "holding what arrived");
-                return;
-            }
-        }
-    }
-
-    fn answered(&mut self, tag: Tag, reply: wire::Reply) {
-        match tag {
-            Tag::Outbox(sent) => {
-                for row in sent.rows() {
-                    self.in_flight.remove(&row);
-                }
-                self.report("taking an answer", |actor| {
-                    actor.turn(|tx| match (&sent, &reply) {
-                        (flush::Sent::Envelopes(about), wire::Reply::Deposited(outcomes)) => {
-                            answered::deposited(tx, about, outcomes)
-                        }
-                        (flush::Sent::Change { row, devices }, wire::Reply::Ordered(ordered)) => {
-                            answered::ordered(tx, *row, devices, ordered)
-                        }
-                        (_, wire::Reply::Refused(refusal)) => answered::refused(tx, &sent, refusal),
-                        _ => Ok(()),
-                    })
-                });
-            }
-            Tag::Question(question) => {
-                self.asked.remove(&question);
-                if let wire::Reply::Refused(refusal) = &reply {
-                    tracing::warn!(code = ?refusal.code, detail = refusal.detail, "the relay refused a question");
-                }
-                self.report("taking an answer", |actor| {
-                    actor.turn(|tx| match (question, reply) {
-                        (Question::Log { account, .. }, wire::Reply::Log(slice)) => {
-                            contacts::log_arrived(tx, account, &slice)
-                        }
-                        (Question::Claim { conversation, devices }, wire::Reply::KeyPackages(claimed)) => {
-                            members::claimed(tx, conversation, &devices, claimed)
-                        }
-                        (Question::Claim { conversation, devices }, wire::Reply::Refused(_)) => {
-                            members::claimed(tx, conversation, &devices, Vec::new())
-                        }
-                        (Question::Log { account, .. }, wire::Reply::Refused(_)) => contacts::log_refused(tx, account),
-                        (Question::KeyPackages, wire::Reply::KeyPackageCount { .. }) => {
-                            account::key_packages_published(tx)
-                        }
-                        _ => Ok(()),
-                    })
-                });
-            }
         }
     }
 

@@ -2,7 +2,6 @@
 //! of its own, and never waits for a write.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use comptoir_content::{
@@ -11,19 +10,15 @@ use comptoir_content::{
 use comptoir_engine::checkout::{SheetHint, State};
 use comptoir_sqlcipher::rusqlite::Connection as Db;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::ClientError;
 use crate::actor::{self, Clock, FinishLink, Input, Reply, Threads};
+use crate::changes::{Bell, Changes, Status};
 use crate::store::{Extension, Store, read_kv, search};
 use crate::turns::checkout::Tapped;
 use crate::vault::{KeyVault, database_key};
-use crate::views::{
-    self, Bubble, ChatRow, Contact, Identity, LinkGrant, LinkRequest, Page, PayChoice, ReceiptRow, View,
-};
-
-/// Changes that are kept for a listener who is slow. After more it hears [`View::Reset`].
-const CHANGES_MAX: usize = 256;
+use crate::views::{self, Bubble, ChatRow, Contact, Identity, LinkGrant, LinkRequest, Page, PayChoice, ReceiptRow};
 
 /// Where a client lives.
 pub struct Config {
@@ -36,18 +31,6 @@ pub struct Config {
     pub extension: Option<Extension>,
 }
 
-/// How far a client is with its relay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    pub online: bool,
-    /// Everything that waited at the relay was delivered.
-    pub caught_up: bool,
-    /// What still has to reach the relay.
-    pub unsent: u64,
-    /// Questions that the relay has not answered.
-    pub asking: u64,
-}
-
 /// A person's or a shop's core. Dropping the last handle stops it.
 pub struct Client {
     inputs: std::sync::mpsc::Sender<Input>,
@@ -56,61 +39,6 @@ pub struct Client {
     open_reader: Box<dyn Fn() -> Result<Db, ClientError> + Send + Sync>,
     clock: Clock,
     threads: Mutex<Option<Threads>>,
-}
-
-/// Wakes those who listen.
-#[derive(Clone)]
-pub(crate) struct Bell {
-    listeners: Arc<Mutex<Vec<Listener>>>,
-    status: Arc<watch::Sender<Status>>,
-}
-
-struct Listener {
-    views: mpsc::Sender<View>,
-    overflowed: Arc<AtomicBool>,
-}
-
-impl Bell {
-    fn new() -> Self {
-        Self { listeners: Arc::default(), status: Arc::new(watch::Sender::new(Status::default())) }
-    }
-
-    pub(crate) fn ring(&self, view: &View) {
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| match listener.views.try_send(view.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                listener.overflowed.store(true, Ordering::Release);
-                true
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-        });
-    }
-
-    pub(crate) fn status(&self, status: Status) {
-        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
-    }
-}
-
-/// A subscription. The first item is [`View::Reset`]: read what you show. Dropping it ends it.
-pub struct Changes {
-    views: mpsc::Receiver<View>,
-    overflowed: Arc<AtomicBool>,
-    first: bool,
-}
-
-impl Changes {
-    /// The next change; `None` when the core was shut down.
-    pub async fn next(&mut self) -> Option<View> {
-        if std::mem::take(&mut self.first) {
-            return Some(View::Reset);
-        }
-        if self.overflowed.swap(false, Ordering::AcqRel) {
-            while self.views.try_recv().is_ok() {}
-            return Some(View::Reset);
-        }
-        self.views.recv().await
-    }
 }
 
 impl Client {
@@ -176,17 +104,13 @@ impl Client {
     /// Changes from now on, beginning with [`View::Reset`].
     #[must_use]
     pub fn changes(&self) -> Changes {
-        let (sender, views) = mpsc::channel(CHANGES_MAX);
-        let overflowed = Arc::new(AtomicBool::new(false));
-        let listener = Listener { views: sender, overflowed: overflowed.clone() };
-        self.bell.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
-        Changes { views, overflowed, first: true }
+        self.bell.listen()
     }
 
     /// How far this client is with its relay; changes can be awaited.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.bell.status.subscribe()
+        self.bell.watch_status()
     }
 
     /// Waits until everything here is at the relay and everything there is here. `progress` hears of every step.

@@ -12,6 +12,7 @@
 //! before it is. There is no decision in this crate: what branches on meaning is in `comptoir-engine`.
 
 mod actor;
+mod changes;
 mod client;
 mod crash;
 mod error;
@@ -23,7 +24,8 @@ mod turns;
 mod vault;
 mod views;
 
-pub use client::{Changes, Client, Config, Status};
+pub use changes::{Changes, Status};
+pub use client::{Client, Config};
 pub use comptoir_engine::checkout::{SheetHint, State as PaymentState};
 pub use error::ClientError;
 pub use vault::{FileVault, KeyVault, VaultError};

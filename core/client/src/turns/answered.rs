@@ -169,7 +169,7 @@ pub(crate) fn ordered(
             if ordered.status == wire::OrderStatus::Accepted && ordered.outcomes.len() == about.len() {
                 deposited(tx, &about, &ordered.outcomes)?;
             }
-            super::receive::retry_held_in(tx, &conversation);
+            super::held::retry_held_in(tx, &conversation);
             members::begin(tx, &tx.conversation_by_id(row.conversation)?)?;
         }
         wire::OrderStatus::Stale | wire::OrderStatus::Forbidden if row.kind == "open" => {
@@ -180,7 +180,7 @@ pub(crate) fn ordered(
                 let at = tx.now.plus_ms(conversation::INVITATION_PATIENCE_MS);
                 tx.retry_conversation(conversation.id, Some(at), conversation.failures)?;
             }
-            super::receive::retry_held_in(tx, &conversation);
+            super::held::retry_held_in(tx, &conversation);
             if lost_invitation(tx, &conversation, generation)? {
                 // It came long ago and cannot be opened: nobody is going to send it again.
                 let waiting = tx.conversation_by_id(row.conversation)?;

@@ -76,7 +76,7 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
         Ok(None) => {}
         Ok(Some(account)) => {
             tx.save_log(&account)?;
-            super::receive::retry_held_of(tx, id)?;
+            super::held::retry_held_of(tx, id)?;
             members::begin_all(tx)?;
         }
         Err(refused) => {
