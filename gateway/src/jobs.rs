@@ -7,13 +7,15 @@ use comptoir_engine::order::idempotency_key;
 use comptoir_engine::payment::{Input, State};
 
 use crate::provider::http::Http;
-use crate::provider::{Create, HttpRequest, HttpResponse, Outcome, Provider, RefundOf, RefundOutcome};
+use crate::provider::{Create, Find, Found, HttpRequest, HttpResponse, Outcome, Provider, RefundOf, RefundOutcome};
 use crate::till::{self, AttemptRow};
 use crate::turns::payment::{Next, payment_moved};
 use crate::turns::refund::{self, RefundRow, refund_answered};
 
 /// A creation is sent again under its key for this long, well within what providers keep keys for; later it is looked up.
 const RESEND_MS: i64 = 12 * 3_600_000;
+/// Pages of a provider's list that are read in one round to find a payment.
+const FIND_PAGES_MAX: usize = 100;
 
 /// Everybody that a job talks to.
 pub(crate) struct Desk<'a> {
@@ -111,12 +113,26 @@ async fn start(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Re
             None => Outcome::NoAnswer,
         }
     } else {
-        match send(desk, &provider.find(&row.attempt.reference)).await {
-            Some(response) => provider.parse_found(&response, &row.attempt.reference),
-            None => Outcome::NoAnswer,
-        }
+        find(desk, provider, row).await
     };
     moved(desk, row, outcome, true).await
+}
+
+/// Looks the payment up by our reference, page by page where the provider can only list.
+async fn find(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Outcome {
+    let mut after = None;
+    for _ in 0..FIND_PAGES_MAX {
+        let find = Find { reference: &row.attempt.reference, since: row.created_at, after: after.as_deref() };
+        let Some(response) = send(desk, &provider.find(&find)).await else {
+            return Outcome::NoAnswer;
+        };
+        match provider.parse_found(&response, &find) {
+            Found::Outcome(outcome) => return outcome,
+            Found::More(last) => after = Some(last),
+        }
+    }
+    tracing::error!("a payment is not among the newest at its provider: a person has to look for it");
+    Outcome::NoAnswer
 }
 
 async fn read(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow, charge: &str) -> Result<(), ClientError> {

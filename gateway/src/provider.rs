@@ -54,7 +54,7 @@ pub trait Provider: Send + Sync {
     fn read(&self, provider_payment: &str) -> HttpRequest;
 
     /// Looks a payment up by our own reference: for a creation that had no answer.
-    fn find(&self, reference: &str) -> HttpRequest;
+    fn find(&self, find: &Find<'_>) -> HttpRequest;
 
     /// Ends a payment that was not paid.
     fn cancel(&self, provider_payment: &str, idempotency_key: &str) -> HttpRequest;
@@ -72,8 +72,8 @@ pub trait Provider: Send + Sync {
     /// nothing and is [`Outcome::NoAnswer`], and so is a cancellation that is refused because the payment was made.
     fn parse_payment(&self, response: &HttpResponse) -> Outcome;
 
-    /// The answer to [`Provider::find`] for the same reference.
-    fn parse_found(&self, response: &HttpResponse, reference: &str) -> Outcome;
+    /// The answer to [`Provider::find`] for the same [`Find`].
+    fn parse_found(&self, response: &HttpResponse, find: &Find<'_>) -> Found;
 
     /// The answer to [`Provider::refund`].
     fn parse_refund(&self, response: &HttpResponse) -> RefundOutcome;
@@ -109,6 +109,26 @@ pub struct Create<'a> {
     /// Where the provider's page sends the payer afterwards. From our configuration only.
     pub return_url: Option<&'a str>,
     pub expires_at: Timestamp,
+}
+
+/// A payment to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Find<'a> {
+    /// Ours: payment and attempt.
+    pub reference: &'a str,
+    /// When it was first asked for: nothing older can be it.
+    pub since: Timestamp,
+    /// Where the page before ended: what [`Found::More`] said.
+    pub after: Option<&'a str>,
+}
+
+/// What a look-up by reference comes down to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Found, not there, or nobody knows.
+    Outcome(Outcome),
+    /// Not on this page, and the list goes on: ask again after this one.
+    More(String),
 }
 
 /// Money to give back.

@@ -218,6 +218,7 @@ pub fn step(attempt: Attempt, input: Input, now: Timestamp) -> Result<Step, Refu
             attempt.check(&seen)?;
             attempt.stay()
         }
+        // Also when an earlier sending may have arrived: without a hand-off nobody can pay what it made.
         (S::Starting | S::Unknown, I::Rejected { reason }) => dead(attempt, reason),
         // The provider never had it, so nothing can come of it.
         (S::Starting | S::Unknown, I::NotFound) => dead(attempt, "method.provider_down".to_owned()),

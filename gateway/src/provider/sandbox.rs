@@ -12,8 +12,8 @@ use serde_json::json;
 use super::message::{escaped, one_line};
 use super::secret::{base_url, read, read_webhook};
 use super::{
-    ConfigError, Create, Hint, HttpRequest, HttpResponse, Operation, Outcome, Provider, RefundOf, RefundOutcome,
-    Secret, WebhookRefused,
+    ConfigError, Create, Find, Found, Hint, HttpRequest, HttpResponse, Operation, Outcome, Provider, RefundOf,
+    RefundOutcome, Secret, WebhookRefused,
 };
 use answers::{Payments, Refunds, refunded, refusal, seen};
 
@@ -137,8 +137,8 @@ impl Provider for Sandbox {
         self.get(Operation::Read, &format!("/v1/payments/{}", escaped(provider_payment)))
     }
 
-    fn find(&self, reference: &str) -> HttpRequest {
-        self.get(Operation::Find, &format!("/v1/payments?reference={}", escaped(reference)))
+    fn find(&self, find: &Find<'_>) -> HttpRequest {
+        self.get(Operation::Find, &format!("/v1/payments?reference={}", escaped(find.reference)))
     }
 
     fn cancel(&self, provider_payment: &str, idempotency_key: &str) -> HttpRequest {
@@ -165,16 +165,16 @@ impl Provider for Sandbox {
         Outcome::of(response, seen, || refusal(response).map(|error| error.create_reason()))
     }
 
-    fn parse_found(&self, response: &HttpResponse, reference: &str) -> Outcome {
+    fn parse_found(&self, response: &HttpResponse, find: &Find<'_>) -> Found {
         let Some(Payments { payments }) = response.read() else {
-            return Outcome::NoAnswer;
+            return Found::Outcome(Outcome::NoAnswer);
         };
-        let ours = payments.into_iter().filter(|payment| payment.reference == reference);
+        let ours = payments.into_iter().filter(|payment| payment.reference == find.reference);
         // Several under one reference: the one that was paid, or may be, counts before the others.
-        match ours.max_by_key(|payment| payment.status.weight()) {
+        Found::Outcome(match ours.max_by_key(|payment| payment.status.weight()) {
             Some(payment) => seen(payment).unwrap_or(Outcome::NoAnswer),
             None => Outcome::NotFound,
-        }
+        })
     }
 
     fn parse_refund(&self, response: &HttpResponse) -> RefundOutcome {

@@ -6,8 +6,8 @@
 //! as well. An intent has no expiry of its own, and no address to return to before it is confirmed; the engine cancels
 //! what ran out.
 //!
-//! Look-up by reference lists the newest hundred intents instead of searching, because Stripe's search is minutes behind
-//! and would deny what exists. A list that goes on without ours in it is no answer.
+//! Look-up by reference lists intents, newest first and a hundred a page, instead of searching, because Stripe's search is
+//! minutes behind and would deny what exists. The list is read back to the day before ours was first asked for.
 
 mod answers;
 mod money;
@@ -21,14 +21,16 @@ use serde::Deserialize;
 use super::message::{escaped, form, is_id, one_line};
 use super::secret::{base_url, read, read_webhook};
 use super::{
-    ConfigError, Create, Hint, HttpRequest, HttpResponse, Operation, Outcome, Provider, RefundOf, RefundOutcome,
-    Secret, WebhookRefused,
+    ConfigError, Create, Find, Found, Hint, HttpRequest, HttpResponse, Operation, Outcome, Provider, RefundOf,
+    RefundOutcome, Secret, WebhookRefused,
 };
 use answers::{Intent, Refund, list, refunded, refusal};
 
 /// The version of Stripe's interface that this adapter was written against, and is answered in.
 pub const STRIPE_VERSION: &str = "2022-11-15";
 const FORM: &str = "application/x-www-form-urlencoded";
+/// How far clocks may be apart, generously: an intent older than this before ours cannot be ours.
+const DAY_MS: i64 = 24 * 3_600_000;
 /// The longest value in `metadata`, in characters.
 const METADATA_CHARS_MAX: usize = 500;
 
@@ -177,8 +179,9 @@ impl Provider for Stripe {
         self.get(Operation::Read, &path)
     }
 
-    fn find(&self, _reference: &str) -> HttpRequest {
-        self.get(Operation::Find, "/v1/payment_intents?limit=100&expand[]=data.latest_charge")
+    fn find(&self, find: &Find<'_>) -> HttpRequest {
+        let after = find.after.map(|id| format!("&starting_after={}", escaped(id))).unwrap_or_default();
+        self.get(Operation::Find, &format!("/v1/payment_intents?limit=100&expand[]=data.latest_charge{after}"))
     }
 
     fn cancel(&self, provider_payment: &str, idempotency_key: &str) -> HttpRequest {
@@ -206,16 +209,28 @@ impl Provider for Stripe {
         Outcome::of(response, |intent| self.seen(intent), refused)
     }
 
-    fn parse_found(&self, response: &HttpResponse, reference: &str) -> Outcome {
+    fn parse_found(&self, response: &HttpResponse, find: &Find<'_>) -> Found {
         let Some(list) = list::<Intent>(response) else {
-            return Outcome::NoAnswer;
+            return Found::Outcome(Outcome::NoAnswer);
         };
-        let is_ours = |intent: &Intent| answers::reference(intent.metadata.as_ref()) == Some(reference);
+        let oldest = list.data.last().map(|intent| (intent.id.clone(), intent.created));
+        let is_ours = |intent: &Intent| answers::reference(intent.metadata.as_ref()) == Some(find.reference);
         // Several under one reference: the one that was paid, or may be, counts before the others.
-        match list.data.into_iter().filter(is_ours).max_by_key(|intent| intent.status.weight()) {
-            Some(intent) => self.seen(intent).unwrap_or(Outcome::NoAnswer),
-            None if list.has_more => Outcome::NoAnswer,
-            None => Outcome::NotFound,
+        if let Some(intent) = list.data.into_iter().filter(is_ours).max_by_key(|intent| intent.status.weight()) {
+            return Found::Outcome(self.seen(intent).unwrap_or(Outcome::NoAnswer));
+        }
+        match oldest {
+            Some((id, created_s)) if list.has_more => {
+                if Timestamp(created_s.saturating_mul(1000)).plus_ms(DAY_MS) < find.since {
+                    Found::Outcome(Outcome::NotFound)
+                } else if is_id(&id) {
+                    Found::More(id)
+                } else {
+                    Found::Outcome(Outcome::NoAnswer)
+                }
+            }
+            None if list.has_more => Found::Outcome(Outcome::NoAnswer),
+            Some(_) | None => Found::Outcome(Outcome::NotFound),
         }
     }
 

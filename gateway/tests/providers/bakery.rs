@@ -3,7 +3,7 @@
 use comptoir_content::{Amount, Currency, Handoff, Timestamp};
 use comptoir_engine::payment::{Seen, Status};
 use comptoir_gateway::provider::{
-    Create, HttpRequest, HttpResponse, Operation, Outcome, RefundOf, Sandbox, Secret, Stripe, StripeKeys,
+    Create, Find, HttpRequest, HttpResponse, Operation, Outcome, RefundOf, Sandbox, Secret, Stripe, StripeKeys,
 };
 use serde_json::Value;
 
@@ -51,6 +51,11 @@ pub(crate) fn create_as(reference: &str, amount: Amount) -> Create<'_> {
         return_url: Some("comptoir:paid"),
         expires_at: NOW.plus_ms(900_000),
     }
+}
+
+/// Looks for [`REFERENCE`], asked for just now.
+pub(crate) fn find() -> Find<'static> {
+    Find { reference: REFERENCE, since: NOW, after: None }
 }
 
 pub(crate) fn refund_of<'a>(provider_payment: &'a str, amount: Amount, reference: &'a str) -> RefundOf<'a> {

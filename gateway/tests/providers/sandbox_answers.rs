@@ -3,7 +3,7 @@
 use comptoir_content::{Handoff, Timestamp};
 use comptoir_engine::payment::{Seen, Status};
 use comptoir_gateway::provider::{
-    ConfigError, Method, Operation, Outcome, Provider, RefundOutcome, Sandbox, SandboxConfig, Secret,
+    ConfigError, Find, Found, Method, Operation, Outcome, Provider, RefundOutcome, Sandbox, SandboxConfig, Secret,
 };
 use serde_json::{Value, json};
 
@@ -69,8 +69,8 @@ fn the_other_requests_are_short() {
     };
     assert_eq!(short(sandbox.read("pay_1")), "Get /v1/payments/pay_1 ");
     assert_eq!(short(sandbox.read("../refunds")), "Get /v1/payments/..%2Frefunds ");
-    assert_eq!(short(sandbox.find("pay_x.1")), "Get /v1/payments?reference=pay_x.1 ");
-    assert_eq!(short(sandbox.find("a&b=c")), "Get /v1/payments?reference=a%26b%3Dc ");
+    assert_eq!(short(sandbox.find(&Find { reference: "pay_x.1", ..find() })), "Get /v1/payments?reference=pay_x.1 ");
+    assert_eq!(short(sandbox.find(&Find { reference: "a&b=c", ..find() })), "Get /v1/payments?reference=a%26b%3Dc ");
     assert_eq!(short(sandbox.cancel("pay_1", "key")), "Post /v1/payments/pay_1/cancel ");
     assert_eq!(short(sandbox.find_refund("pay_1")), "Get /v1/refunds?payment=pay_1 ");
     let refund = sandbox.refund(&refund_of("pay_1", amount("2.50", "EUR"), "refund-1"));
@@ -177,7 +177,10 @@ fn a_refused_creation_says_why() {
 fn of_several_payments_the_one_that_may_be_paid_is_found() {
     let find = |payments: &[Value]| {
         let list = json!({ "payments": payments });
-        sandbox(URL).parse_found(&answer(Operation::Find, 200, &list), REFERENCE)
+        match sandbox(URL).parse_found(&answer(Operation::Find, 200, &list), &find()) {
+            Found::Outcome(outcome) => outcome,
+            Found::More(after) => panic!("more after {after}"),
+        }
     };
     let with = |id: &str, status: &str| payment(&json!({ "id": id, "status": status }));
     assert_eq!(find(&[]), Outcome::NotFound);
@@ -187,8 +190,8 @@ fn of_several_payments_the_one_that_may_be_paid_is_found() {
     let (found, handoff) = seen(find(&[with("a", "expired"), with("b", "awaiting_payer")]));
     assert_eq!((found.provider_payment.as_str(), handoff.is_some()), ("b", true));
     for (status, body) in [(404, error("not_found", None)), (500, json!({})), (200, json!({}))] {
-        let outcome = sandbox(URL).parse_found(&answer(Operation::Find, status, &body), REFERENCE);
-        assert_eq!(outcome, Outcome::NoAnswer, "{status} {body}");
+        let outcome = sandbox(URL).parse_found(&answer(Operation::Find, status, &body), &self::find());
+        assert_eq!(outcome, Found::Outcome(Outcome::NoAnswer), "{status} {body}");
     }
 }
 

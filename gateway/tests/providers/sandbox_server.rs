@@ -4,7 +4,8 @@ use comptoir_content::{Amount, Handoff};
 use comptoir_engine::payment::Status;
 use comptoir_gateway::provider::http::Http;
 use comptoir_gateway::provider::{
-    Create, HintKind, HttpRequest, HttpResponse, Outcome, Provider, RefundOutcome, Sandbox, Secret, WebhookRefused,
+    Create, Find, Found, HintKind, HttpRequest, HttpResponse, Outcome, Provider, RefundOutcome, Sandbox, Secret,
+    WebhookRefused,
 };
 use comptoir_sandbox::{Clock, Config, PRACTICE_CARDS, Webhook};
 use serde_json::{Value, json};
@@ -96,8 +97,15 @@ impl Counter {
     }
 
     async fn find(&self, reference: &str) -> Outcome {
-        let response = self.send(self.sandbox.find(reference)).await;
-        self.sandbox.parse_found(&response, reference)
+        let mut after: Option<String> = None;
+        loop {
+            let find = Find { reference, after: after.as_deref(), ..find() };
+            let response = self.send(self.sandbox.find(&find)).await;
+            match self.sandbox.parse_found(&response, &find) {
+                Found::Outcome(outcome) => return outcome,
+                Found::More(last) => after = Some(last),
+            }
+        }
     }
 
     async fn refund(&self, payment: &str, amount: Amount, reference: &str) -> RefundOutcome {

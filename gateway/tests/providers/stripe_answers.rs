@@ -4,8 +4,8 @@
 use comptoir_content::{Handoff, Timestamp};
 use comptoir_engine::payment::{Seen, Status};
 use comptoir_gateway::provider::{
-    HttpRequest, HttpResponse, Method, Operation, Outcome, Provider, RefundOutcome, STRIPE_VERSION, Secret, Stripe,
-    StripeConfig,
+    Find, Found, HttpRequest, HttpResponse, Method, Operation, Outcome, Provider, RefundOutcome, STRIPE_VERSION,
+    Secret, Stripe, StripeConfig,
 };
 use serde_json::{Value, json};
 
@@ -106,7 +106,9 @@ fn the_other_requests_are_short() {
     let stripe = stripe(URL);
     assert_eq!(short(&stripe.read("pi_1")), "Get /v1/payment_intents/pi_1?expand[]=latest_charge ");
     assert_eq!(short(&stripe.read("../x?y")), "Get /v1/payment_intents/..%2Fx%3Fy?expand[]=latest_charge ");
-    assert_eq!(short(&stripe.find(REFERENCE)), "Get /v1/payment_intents?limit=100&expand[]=data.latest_charge ");
+    assert_eq!(short(&stripe.find(&find())), "Get /v1/payment_intents?limit=100&expand[]=data.latest_charge ");
+    let next = Find { after: Some("pi_a&b"), ..find() };
+    assert!(stripe.find(&next).url.ends_with("latest_charge&starting_after=pi_a%26b"));
     let cancel = stripe.cancel("pi_1", "key.cancel");
     assert_eq!(short(&cancel), "Post /v1/payment_intents/pi_1/cancel expand%5B0%5D=latest_charge");
     assert_eq!(header(&cancel, "idempotency-key"), Some("key.cancel"));
@@ -282,15 +284,27 @@ fn a_refused_creation_says_why() {
 }
 
 #[test]
-fn a_list_without_ours_proves_something_only_when_it_is_whole() {
-    let find = |data: &[Value], has_more| {
-        stripe(URL).parse_found(&answer(Operation::Find, 200, &list(data, has_more)), REFERENCE)
+fn a_list_without_ours_proves_something_only_when_it_reaches_far_enough() {
+    let found = |data: &[Value], has_more| {
+        stripe(URL).parse_found(&answer(Operation::Find, 200, &list(data, has_more)), &find())
+    };
+    let find = |data: &[Value], has_more| match found(data, has_more) {
+        Found::Outcome(outcome) => outcome,
+        Found::More(after) => panic!("more after {after}"),
     };
     let other = intent(&json!({ "metadata": { "reference": "order-2" } }));
     let strange = intent(&json!({ "metadata": null, "status": "brand_new_status", "currency": "xyz" }));
     assert_eq!(find(&[], false), Outcome::NotFound);
     assert_eq!(find(&[other.clone(), strange.clone()], false), Outcome::NotFound);
-    assert_eq!(find(&[other.clone(), strange.clone()], true), Outcome::NoAnswer);
+    let made = |id: &str, before_ms: i64| {
+        let created = (NOW.0 - before_ms) / 1000;
+        intent(&json!({ "id": id, "created": created, "metadata": { "reference": "order-2" } }))
+    };
+    let day_ms = 24 * 3_600_000;
+    assert_eq!(found(&[made("pi_y", -5_000), made("pi_x", day_ms)], true), Found::More("pi_x".to_owned()));
+    assert_eq!(find(&[made("pi_y", -5_000), made("pi_x", day_ms + 1_000)], true), Outcome::NotFound, "far enough");
+    assert_eq!(find(&[made("pi_y", -5_000), made("pi x&", 0)], true), Outcome::NoAnswer, "not an id");
+    assert_eq!(find(&[], true), Outcome::NoAnswer, "an empty page that is not the last");
     let ours = |id: &str, status: &str| intent(&json!({ "id": id, "status": status }));
     let data = [other, ours("pi_a", "canceled"), ours("pi_b", "succeeded"), ours("pi_c", "requires_action"), strange];
     assert_eq!(seen(find(&data, true)).0.provider_payment, "pi_b");
@@ -301,8 +315,8 @@ fn a_list_without_ours_proves_something_only_when_it_is_whole() {
         (200, json!({ "object": "list", "data": [] })),
         (200, json!({ "object": "search_result", "data": [], "has_more": false })),
     ] {
-        let outcome = stripe(URL).parse_found(&answer(Operation::Find, status, &body), REFERENCE);
-        assert_eq!(outcome, Outcome::NoAnswer, "{status} {body}");
+        let outcome = stripe(URL).parse_found(&answer(Operation::Find, status, &body), &self::find());
+        assert_eq!(outcome, Found::Outcome(Outcome::NoAnswer), "{status} {body}");
     }
 }
 

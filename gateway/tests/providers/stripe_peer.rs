@@ -9,8 +9,8 @@ use comptoir_content::{Amount, Handoff, Timestamp};
 use comptoir_engine::payment::Status;
 use comptoir_gateway::provider::http::Http;
 use comptoir_gateway::provider::{
-    Hint, HintKind, HttpRequest, HttpResponse, Outcome, Provider, RefundOutcome, Secret, Stripe, StripeKeys,
-    WebhookRefused,
+    Find, Found, Hint, HintKind, HttpRequest, HttpResponse, Outcome, Provider, RefundOutcome, Secret, Stripe,
+    StripeKeys, WebhookRefused,
 };
 use serde_json::{Value, json};
 
@@ -65,8 +65,15 @@ impl Counter {
     }
 
     async fn find(&self, reference: &str) -> Outcome {
-        let response = self.send(self.stripe.find(reference)).await;
-        self.stripe.parse_found(&response, reference)
+        let mut after: Option<String> = None;
+        loop {
+            let find = Find { reference, after: after.as_deref(), ..find() };
+            let response = self.send(self.stripe.find(&find)).await;
+            match self.stripe.parse_found(&response, &find) {
+                Found::Outcome(outcome) => return outcome,
+                Found::More(last) => after = Some(last),
+            }
+        }
     }
 
     async fn refund(&self, payment: &str, amount: Amount, reference: &str) -> RefundOutcome {
@@ -213,6 +220,13 @@ async fn a_payment_is_found_by_our_reference() {
     let (found, handoff) = seen(counter.find("order-2").await);
     assert_eq!((found.provider_payment, handoff.is_some()), (other, true));
     assert_eq!(counter.find("order-3").await, Outcome::NotFound);
+    // Whichever end the list begins at: one of the two stands on its second page.
+    for n in 3..=110 {
+        counter.create(&format!("order-{n}"), amount("1.00", "EUR")).await;
+    }
+    assert!(is_captured(counter.find("order-1").await));
+    assert_eq!(seen(counter.find("order-110").await).0.reference, "order-110");
+    assert_eq!(counter.find("order-111").await, Outcome::NotFound);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Every request that we make fits Stripe's published schema, and the answers in our tests have the shape it promises.
 
 use comptoir_engine::payment::Status;
-use comptoir_gateway::provider::{HttpRequest, Method, Operation, Outcome, Provider};
+use comptoir_gateway::provider::{Find, HttpRequest, Method, Operation, Outcome, Provider};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
@@ -158,7 +158,8 @@ fn every_request_fits_the_published_schema() {
         stripe.create(&create(amount("12.50", "EUR"))),
         stripe.create(&bare),
         stripe.read("pi_3Nx"),
-        stripe.find(REFERENCE),
+        stripe.find(&find()),
+        stripe.find(&Find { after: Some("pi_3Nx"), ..find() }),
         stripe.cancel("pi_3Nx", "key"),
         stripe.refund(&refund_of("pi_3Nx", amount("2.50", "EUR"), "refund-1")),
         stripe.find_refund("pi_3Nx"),
@@ -189,7 +190,7 @@ fn the_check_finds_what_is_wrong() {
     check(&|body| format!("{body}&capture_method=never"), "\"never\" is not one of");
     check(&|body| body.replace("%5B0%5D", ""), "is not of type \"array\"");
     check(&|_| "amount=1&currency=eur&metadata=x".to_owned(), "\"x\" is not");
-    let mut request = stripe(URL).find(REFERENCE);
+    let mut request = stripe(URL).find(&find());
     request.url.push_str("&reference=x");
     assert!(!published.faults_of_request(&request).is_empty());
     request.url = format!("{URL}/v1/charges");

@@ -99,14 +99,14 @@ pub(super) struct List<T> {
 /// A PaymentIntent, of which we read what we need: other fields may come and go.
 #[derive(Deserialize)]
 pub(super) struct Intent {
-    id: String,
+    pub(super) id: String,
     object: String,
     amount: i64,
     amount_received: Option<i64>,
     currency: String,
     pub(super) status: IntentStatus,
     livemode: bool,
-    created: i64,
+    pub(super) created: i64,
     client_secret: Option<String>,
     pub(super) metadata: Option<Metadata>,
     latest_charge: Option<IdOr<Charge>>,
