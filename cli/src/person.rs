@@ -10,7 +10,7 @@ use comptoir_qr::{Scanned, read_picture};
 use serde_json::{Value, json};
 
 use crate::out::{Failure, Out, plain};
-use crate::{Bank, PayArgs, ReadArgs, page};
+use crate::{PayArgs, ReadArgs, page};
 
 /// Where a person's core lives, and how patient a command is.
 pub(crate) struct Home {
@@ -401,16 +401,19 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
     };
     if let Some(sheet) = ready.sheet {
         match args.card.as_deref() {
-            Some(card) => {
-                let typed = page::type_card(&sheet, card, args.bank).await?;
-                if let Some(error) = typed["last_error"].as_str() {
-                    // Refused before anything was charged, and the page is still open for another card.
-                    let code = if error == "card_declined" { "card.declined" } else { "submit.bank_failed" };
+            Some(card) => match page::type_card(&sheet, card, args.bank).await? {
+                page::Typed::BrokeOff(why) => {
+                    out.note(format!(
+                        "The page broke off ({why}). Asking the shop what became of it; do not pay again."
+                    ));
+                }
+                page::Typed::Declined(code) => {
                     let words =
                         "The card was refused. You have not been charged; the same bill can be paid with another card.";
                     return Err(Failure::failed(code, words));
                 }
-            }
+                page::Typed::Taken => {}
+            },
             None => {
                 if let comptoir_content::Handoff::Page { url } = &sheet.handoff {
                     out.note(format!("Pay here:\n  {url}"));
@@ -420,11 +423,11 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
         // Whatever the page said: from here on only the shop's signed word counts.
         client.sheet_closed(sheet.order, SheetHint::Done).await?;
     }
-    settled(out, home, &client, row.chat, args.bank).await
+    settled(out, home, &client, row.chat).await
 }
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "one state is a failure of the command")]
-async fn settled(out: &Out, home: &Home, client: &Client, chat: ConversationId, _: Bank) -> Result<(), Failure> {
+async fn settled(out: &Out, home: &Home, client: &Client, chat: ConversationId) -> Result<(), Failure> {
     let is_over = |bill: &CheckoutView| !bill.state.is_unresolved();
     match until_bill(client, chat, home.wait, is_over).await? {
         Some(bill) => {
