@@ -29,9 +29,8 @@ impl AccountKind {
         match proto::AccountKind::try_from(kind) {
             Ok(proto::AccountKind::Person) => Ok(Self::Person),
             Ok(proto::AccountKind::Business) => Ok(Self::Business),
-            Ok(proto::AccountKind::Unspecified) | Err(_) => {
-                Err(ContentError::field("kind", "neither person nor business"))
-            }
+            Ok(proto::AccountKind::Unspecified) => Err(ContentError::field("kind", "missing")),
+            Err(_) => Err(ContentError::UpdateApp { what: "account" }),
         }
     }
 }
@@ -361,9 +360,8 @@ impl Shape for DeviceCertificate {
                 Ok(proto::DeviceRole::Person) => DeviceRole::Person,
                 Ok(proto::DeviceRole::Merchant) => DeviceRole::Merchant,
                 Ok(proto::DeviceRole::Gateway) => DeviceRole::Gateway,
-                Ok(proto::DeviceRole::Unspecified) | Err(_) => {
-                    return Err(ContentError::field("role", "not a role of a device"));
-                }
+                Ok(proto::DeviceRole::Unspecified) => return Err(ContentError::field("role", "missing")),
+                Err(_) => return Err(ContentError::UpdateApp { what: "device certificate" }),
             },
             created_at: Timestamp(certificate.created_at_ms),
             expires_at: Timestamp(certificate.expires_at_ms),

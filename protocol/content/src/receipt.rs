@@ -257,7 +257,7 @@ impl ReceiptFile {
         }
         let body = bytes.strip_prefix(RECEIPT_FILE_MAGIC).ok_or_else(|| unreadable("it does not begin like one"))?;
         let file = proto::ReceiptFile::decode(body).map_err(|error| unreadable(&error.to_string()))?;
-        if file.version != VERSION || file.encode_to_vec() != body {
+        if file.encode_to_vec() != body {
             return Err(ContentError::UpdateApp { what: "receipt file" });
         }
         Self::from_proto(file)
@@ -291,6 +291,9 @@ impl ReceiptFile {
     }
 
     pub(crate) fn from_proto(file: proto::ReceiptFile) -> Result<Self, ContentError> {
+        if file.version != VERSION {
+            return Err(ContentError::UpdateApp { what: "receipt file" });
+        }
         let disclosure = |disclosure: proto::Disclosure| {
             Ok(Disclosure {
                 part: match proto::ReceiptPart::try_from(disclosure.part) {
