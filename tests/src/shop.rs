@@ -160,6 +160,14 @@ pub async fn types_card(sheet: &Sheet, card: &str) -> (u16, serde_json::Value) {
     (answer.status, answer.body)
 }
 
+/// The person's bank asks, and they say yes or no. Gives the page's answer.
+pub async fn answers_bank(sheet: &Sheet, page: &serde_json::Value, approves: bool) -> (u16, serde_json::Value) {
+    let Handoff::Page { url } = &sheet.handoff else { panic!("not a page") };
+    let path = page["action_path"].as_str().expect("the bank asks");
+    let answer = comptoir_sandbox::answer_bank(url, path, approves).await.expect("the page answers");
+    (answer.status, answer.body)
+}
+
 impl Person {
     /// The newest invoice in a chat.
     pub fn bill(&self, chat: ConversationId) -> Option<CheckoutView> {

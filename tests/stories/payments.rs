@@ -1,20 +1,30 @@
 //! Paying at the Bakery, through a real relay, a real till and the practice provider.
 
 use comptoir_client::{PaymentState, SheetHint};
-use comptoir_content::ReceiptFile;
+use comptoir_content::{ConversationId, ReceiptFile};
 use comptoir_engine::receipt::{Verdict, verify};
-use comptoir_tests::shop::types_card;
-use comptoir_tests::{HOUR_MS, Town};
+use comptoir_tests::shop::{Bakery, answers_bank, types_card};
+use comptoir_tests::{HOUR_MS, MINUTE_MS, Person, Town};
 
 const APPROVE: &str = "4242 4242 4242 4242";
 const DECLINE: &str = "4000 0000 0000 0002";
+const ASK_BANK: &str = "4000 0000 0000 3220";
+const BANK_FAILS: &str = "4000 0000 0000 3238";
+const UNKNOWN_THEN_PAID: &str = "4000 0000 0000 0119";
+const UNKNOWN_THEN_DECLINED: &str = "4000 0000 0000 0127";
 
-#[tokio::test]
-async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
+/// Alice has scanned the Bakery's code.
+async fn at_the_counter() -> (Town, Bakery, Person, ConversationId) {
     let town = Town::new().await;
     let bakery = town.bakery().await;
     let alice = town.arrives("alice").await;
     let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    (town, bakery, alice, chat)
+}
+
+#[tokio::test]
+async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     assert_eq!(bill.total.to_plain(), "1.20 EUR");
     let sheet = alice.taps_pay(chat, &bill).await;
@@ -36,10 +46,7 @@ async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
 
 #[tokio::test]
 async fn any_flipped_byte_of_a_receipt_is_refused() {
-    let town = Town::new().await;
-    let bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let (_town, _bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Baguette").await;
     let sheet = alice.taps_pay(chat, &bill).await;
     types_card(&sheet, APPROVE).await;
@@ -56,10 +63,7 @@ async fn any_flipped_byte_of_a_receipt_is_refused() {
 
 #[tokio::test]
 async fn a_declined_card_is_not_the_end_and_the_second_card_pays_once() {
-    let town = Town::new().await;
-    let bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let (_town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     let sheet = alice.taps_pay(chat, &bill).await;
     types_card(&sheet, DECLINE).await;
@@ -72,10 +76,7 @@ async fn a_declined_card_is_not_the_end_and_the_second_card_pays_once() {
 
 #[tokio::test]
 async fn two_taps_on_pay_make_one_attempt() {
-    let town = Town::new().await;
-    let bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let (_town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     let sheet = alice.taps_pay(chat, &bill).await;
     let again = alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap_err();
@@ -91,10 +92,7 @@ async fn two_taps_on_pay_make_one_attempt() {
 #[tokio::test]
 async fn webhooks_late_doubled_out_of_order_or_missing_end_in_one_receipt() {
     for card in ["4000 0000 0000 1000", "4000 0000 0000 2000", "4000 0000 0000 3000", "4000 0000 0000 4000"] {
-        let town = Town::new().await;
-        let bakery = town.bakery().await;
-        let alice = town.arrives("alice").await;
-        let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+        let (town, bakery, alice, chat) = at_the_counter().await;
         let bill = alice.orders(chat, "Croissant").await;
         let sheet = alice.taps_pay(chat, &bill).await;
         types_card(&sheet, card).await;
@@ -109,10 +107,7 @@ async fn webhooks_late_doubled_out_of_order_or_missing_end_in_one_receipt() {
 
 #[tokio::test]
 async fn the_till_goes_down_in_the_middle_and_the_payment_still_settles_once() {
-    let town = Town::new().await;
-    let mut bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let (town, mut bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     let sheet = alice.taps_pay(chat, &bill).await;
     bakery.closes().await;
@@ -129,10 +124,7 @@ async fn the_till_goes_down_in_the_middle_and_the_payment_still_settles_once() {
 
 #[tokio::test]
 async fn money_goes_back_in_parts_and_never_more_than_was_paid() {
-    let town = Town::new().await;
-    let bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let (town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     let sheet = alice.taps_pay(chat, &bill).await;
     types_card(&sheet, APPROVE).await;
@@ -155,10 +147,7 @@ async fn money_goes_back_in_parts_and_never_more_than_was_paid() {
 
 #[tokio::test]
 async fn an_offer_runs_out_and_says_so() {
-    let town = Town::new().await;
-    let bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let (town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     town.pass(25 * HOUR_MS);
     alice.client.tick().await.unwrap();
@@ -166,4 +155,105 @@ async fn an_offer_runs_out_and_says_so() {
     let late = alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap_err();
     assert_eq!(late.code(), "invoice.expired");
     assert_eq!(bakery.charges().await, Vec::<i64>::new());
+}
+
+#[tokio::test]
+async fn the_bank_asks_and_then_the_payment_settles() {
+    let (_town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    let (_, page) = types_card(&sheet, ASK_BANK).await;
+    assert_eq!(bakery.charges().await, Vec::<i64>::new(), "the bank was not answered yet");
+    answers_bank(&sheet, &page, true).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+#[tokio::test]
+async fn the_bank_says_no_and_another_card_pays_once() {
+    let (_town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    let (_, page) = types_card(&sheet, BANK_FAILS).await;
+    let (_, page) = answers_bank(&sheet, &page, true).await;
+    assert_eq!(page["last_error"], "authentication_failed");
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+#[tokio::test]
+async fn while_nobody_knows_the_phone_says_so_and_in_the_end_it_was_paid() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    assert_eq!(types_card(&sheet, UNKNOWN_THEN_PAID).await.0, 500, "the page broke off");
+    alice.client.sheet_closed(sheet.order, SheetHint::Failed).await.unwrap();
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::Settling, "what the sheet says is a hint");
+    let again = alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap_err();
+    assert_eq!(again.code(), "submit.unknown");
+    let paid = time_goes_by(&town, &bakery, &alice, chat, 10, PaymentState::Paid).await;
+    assert_eq!(paid.total.minor(), 120);
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+#[tokio::test]
+async fn what_was_unknown_and_never_charged_ends_unpaid_and_can_be_paid_again() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    assert_eq!(types_card(&sheet, UNKNOWN_THEN_DECLINED).await.0, 500);
+    alice.client.sheet_closed(sheet.order, SheetHint::Failed).await.unwrap();
+    time_goes_by(&town, &bakery, &alice, chat, 30, PaymentState::NotPaid).await;
+    assert_eq!(bakery.charges().await, Vec::<i64>::new());
+    let sheet = alice.taps_pay(chat, &bill).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+    assert_eq!(bakery.books(&town).await["postings"], 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_delays_the_payment_and_loses_nothing() {
+    let (town, mut bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    bakery.provider_goes_down().await;
+    alice.client.pay(bill.invoice, comptoir_client::PayChoice::default()).await.unwrap();
+    town.pass(MINUTE_MS);
+    bakery.ticks().await;
+    alice.syncs().await;
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::Placed);
+    bakery.provider_comes_back(&town).await;
+    town.pass(5 * MINUTE_MS);
+    bakery.ticks().await;
+    let sheet = alice.until("the payment sheet", |me| me.bill(chat)?.sheet).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+/// Minutes pass, at most `minutes`, until the bill is in this state. Till and phone look at the clock after each.
+async fn time_goes_by(
+    town: &Town,
+    bakery: &Bakery,
+    alice: &Person,
+    chat: ConversationId,
+    minutes: u32,
+    state: PaymentState,
+) -> comptoir_client::CheckoutView {
+    for _ in 0..minutes {
+        if alice.bill(chat).unwrap().state == state {
+            break;
+        }
+        town.pass(MINUTE_MS);
+        bakery.ticks().await;
+        alice.client.tick().await.unwrap();
+        alice.syncs().await;
+    }
+    alice.bill_is(chat, state).await
 }
