@@ -1,4 +1,5 @@
 //! Paying at the Bakery, through a real relay, a real till and the practice provider.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
 use comptoir_client::{PaymentState, SheetHint};
 use comptoir_content::{ConversationId, ReceiptFile};

@@ -79,7 +79,7 @@ pub fn judge(weight: Weight, facts: &Facts) -> Result<(), Refused> {
 
 #[cfg(test)]
 mod tests {
-    use comptoir_content::Uid;
+    use comptoir_content::{OrderId, TokenId, Uid};
 
     use super::*;
 
@@ -120,6 +120,19 @@ mod tests {
     fn an_action_that_never_was_allows_nothing() {
         assert_eq!(check(0, |facts| facts.action_accepted_at = None), Err(Refused::ConsentUnknown));
         assert_eq!(check(0, |facts| facts.basis = None), Err(Refused::ConsentUnknown));
+    }
+
+    #[test]
+    fn an_order_or_a_token_of_ours_is_a_reason_at_any_time() {
+        let order = Some(Basis::Order(OrderId([2; 16])));
+        let token = Some(Basis::Token(TokenId([3; 16])));
+        let late = |basis, order_is_ours, token_is_good| {
+            check(90 * 24 * HOUR, |facts| *facts = Facts { basis, order_is_ours, token_is_good, ..*facts })
+        };
+        assert_eq!(late(order, true, false), Ok(()));
+        assert_eq!(late(order, false, true), Err(Refused::ConsentUnknown), "an order of somebody else");
+        assert_eq!(late(token, false, true), Ok(()));
+        assert_eq!(late(token, true, false), Err(Refused::ConsentUnknown), "a token that was used or never given");
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         (S::Open { generation: ours }, I::Joined { generation }) if generation > ours => {
             to(S::Open { generation }, vec![Effect::SealAgain])
         }
+        // Invited where we are.
+        (S::Open { generation: ours }, I::Joined { generation }) if generation == ours => to(conversation, vec![]),
         // An invitation into the past: its group is of no use.
         (_, I::Joined { generation }) => to(conversation, vec![Effect::DropGroup { generation }]),
         // Which generation is lost is for the relay to say, not for the envelope.
@@ -144,6 +146,29 @@ mod tests {
         assert_eq!((lost.next, lost.effects), (Conversation::Lost { generation: 3 }, vec![Effect::SealAgain]));
         let next = step(lost.next, Input::Start).unwrap();
         assert_eq!(next.effects, [Effect::CreateGroup { generation: 4 }]);
+    }
+
+    #[test]
+    fn an_invitation_into_the_past_is_dropped() {
+        for state in [
+            Conversation::Opening { generation: 5 },
+            Conversation::Open { generation: 5 },
+            Conversation::Awaiting { generation: 5 },
+            Conversation::Lost { generation: 5 },
+        ] {
+            let old = step(state, Input::Joined { generation: 4 }).unwrap();
+            assert_eq!((old.next, old.effects), (state, vec![Effect::DropGroup { generation: 4 }]), "{state:?}");
+        }
+        // The one that both opened at once: theirs was ordered, ours makes room.
+        let theirs = step(Conversation::Opening { generation: 5 }, Input::Joined { generation: 5 }).unwrap();
+        assert_eq!(theirs.next, Conversation::Open { generation: 5 });
+        assert_eq!(theirs.effects, [Effect::DropGroup { generation: 5 }, Effect::SealAgain]);
+        let again = step(Conversation::Open { generation: 5 }, Input::Joined { generation: 5 }).unwrap();
+        assert_eq!(
+            (again.next, again.effects),
+            (Conversation::Open { generation: 5 }, vec![]),
+            "and nothing is dropped"
+        );
     }
 
     #[test]
