@@ -13,9 +13,10 @@ use comptoir_wire::DepositStatus;
 use crate::line::{Device, envelope};
 use crate::redis::Redis;
 use crate::series::Series;
-use crate::{Bound, Finding, Of, Plan, Result};
+use crate::{Bound, Finding, Of, Plan, Result, meters};
 
 const NAME: &str = "mailboxes";
+const REDIS: &str = "Redis, appendfsync always";
 const NOW_MS: i64 = 1_800_000_000_000;
 const RETENTION: Retention = Retention {
     messages_max: 10_000,
@@ -37,12 +38,20 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
         let redis = redis.map(Arc::new).map_err(|why| why.to_string());
         let mut findings = Vec::new();
         for size in [200, 2048] {
-            let [mut grouped, mut single, mut peer] = [const { Series::empty() }; 3];
+            let [mut grouped, mut single, mut peer, mut shared] = [const { Series::empty() }; 4];
+            let [mut written, mut written_by_peer] = [const { Series::empty() }; 2];
             for _ in 0..rounds {
+                let before = ours.store.health().await?;
+                let bytes = meters::bytes_written(std::process::id())?;
                 grouped.push(ours.rate(at_once, many, size).await?);
+                written.push((meters::bytes_written(std::process::id())? - bytes) as f64 / many as f64);
+                let after = ours.store.health().await?;
+                shared.push((after.operations - before.operations) as f64 / (after.batches - before.batches) as f64);
                 single.push(ours.rate(1, few, size).await?);
                 if let Ok(redis) = &redis {
+                    let bytes = meters::bytes_written(redis.id)?;
                     peer.push(rate_of_redis(redis, at_once, devices, many, size).await?);
+                    written_by_peer.push((meters::bytes_written(redis.id)? - bytes) as f64 / many as f64);
                 }
             }
             let what = format!("deposit, fetch, acknowledge {size} B, {at_once} at a time");
@@ -52,11 +61,26 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
                 single.figure("").value,
                 grouped.ratio(&single),
             ));
-            findings.push(match &redis {
-                Ok(_) => Finding::new(NAME, what, rate)
-                    .beside("Redis, appendfsync always", peer.figure("").value, grouped.ratio(&peer))
-                    .goal(Of::Ratio, Bound::AtLeast, 2.0),
-                Err(why) => Finding::not_run(NAME, format!("{what}, beside Redis"), why.clone()),
+            let sharing = format!("deposits and acknowledgements that share a sync, {size} B");
+            findings.push(Finding::new(NAME, sharing, shared.figure("")));
+            let written_each = format!("written to the disk for a message of {size} B");
+            findings.extend(match &redis {
+                Ok(_) => [
+                    Finding::new(NAME, what, rate).beside(REDIS, peer.figure("").value, grouped.ratio(&peer)).goal(
+                        Of::Ratio,
+                        Bound::AtLeast,
+                        2.0,
+                    ),
+                    Finding::new(NAME, written_each, written.figure("B")).beside(
+                        REDIS,
+                        written_by_peer.figure("").value,
+                        written.ratio(&written_by_peer),
+                    ),
+                ],
+                Err(why) => [
+                    Finding::not_run(NAME, format!("{what}, beside Redis"), why.clone()),
+                    Finding::new(NAME, written_each, written.figure("B")),
+                ],
             });
         }
         if let Ok(ours) = Arc::try_unwrap(ours) {

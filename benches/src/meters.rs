@@ -74,8 +74,17 @@ pub(crate) fn resident_bytes(process: u32) -> Result<u64> {
 
 /// Bytes that this process has read so far, whether from the disk or from the system's cache.
 pub(crate) fn bytes_read() -> Result<u64> {
-    let io = fs::read_to_string("/proc/self/io")?;
-    let line = io.lines().find_map(|line| line.strip_prefix("rchar: ")).ok_or("no rchar")?;
+    counted(std::process::id(), "rchar: ")
+}
+
+/// Bytes that a process has given to the disk so far.
+pub(crate) fn bytes_written(process: u32) -> Result<u64> {
+    counted(process, "write_bytes: ")
+}
+
+fn counted(process: u32, name: &str) -> Result<u64> {
+    let io = fs::read_to_string(format!("/proc/{process}/io"))?;
+    let line = io.lines().find_map(|line| line.strip_prefix(name)).ok_or("an io file without its lines")?;
     Ok(line.parse()?)
 }
 

@@ -24,6 +24,7 @@ const INSERT: &str =
 /// A server in a process of its own, on a socket in its folder. It ends when this is dropped.
 pub(crate) struct Redis {
     socket: PathBuf,
+    pub(crate) id: u32,
     sent: Arc<AtomicU64>,
     _process: Child,
 }
@@ -44,9 +45,10 @@ impl Redis {
             .kill_on_drop(true)
             .spawn()
             .map_err(|why| format!("`redis-server`: {why}; on Debian it is the package redis-server"))?;
+        let id = process.id().ok_or("redis-server ended")?;
         for _ in 0..200 {
             if UnixStream::connect(&socket).await.is_ok() {
-                return Ok(Self { socket, sent: Arc::default(), _process: process });
+                return Ok(Self { socket, id, sent: Arc::default(), _process: process });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -162,7 +162,7 @@ fn row(finding: &Finding) -> [String; 7] {
         what = format!("{what} ({note})");
     }
     let figure = match (&finding.figure, &finding.note) {
-        (Some(figure), _) => format!("{} {}", number(figure.value), figure.unit),
+        (Some(figure), _) => format!("{} {}", number(figure.value), figure.unit).trim_end().to_owned(),
         (None, Some(why)) => format!("not run: {why}"),
         (None, None) => "not run".to_owned(),
     };
