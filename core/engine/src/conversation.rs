@@ -149,6 +149,19 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_into_a_newer_generation_is_followed() {
+        let newer = step(Conversation::Open { generation: 5 }, Input::Joined { generation: 6 }).unwrap();
+        assert_eq!((newer.next, newer.effects), (Conversation::Open { generation: 6 }, vec![Effect::SealAgain]));
+        let newer = step(Conversation::Lost { generation: 5 }, Input::Joined { generation: 6 }).unwrap();
+        assert_eq!(newer.next, Conversation::Open { generation: 6 });
+        // An unreadable invitation of long ago says nothing about the one that is awaited.
+        let awaiting = Conversation::Awaiting { generation: 5 };
+        assert_eq!(step(awaiting, Input::Unreadable { generation: 4 }).unwrap().next, awaiting);
+        let unreadable = step(awaiting, Input::Unreadable { generation: 5 }).unwrap();
+        assert_eq!(unreadable.next, Conversation::Lost { generation: 5 });
+    }
+
+    #[test]
     fn an_invitation_into_the_past_is_dropped() {
         for state in [
             Conversation::Opening { generation: 5 },

@@ -78,6 +78,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_are_stable() {
+        assert_eq!([Book::Provider, Book::Sales, Book::Surplus].map(Book::name), ["provider", "sales", "surplus"]);
+        let kinds = [Kind::Capture, Kind::Surplus, Kind::Refund, Kind::SurplusRefund].map(Kind::name);
+        assert_eq!(kinds, ["capture", "surplus", "refund", "surplus_refund"]);
+    }
+
+    #[test]
     fn every_posting_sums_to_zero_and_a_refund_undoes_its_capture() {
         let amount = Amount::new(1250, Currency::of("EUR").unwrap()).unwrap();
         for kind in [Kind::Capture, Kind::Surplus, Kind::Refund, Kind::SurplusRefund] {

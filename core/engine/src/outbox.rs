@@ -31,6 +31,9 @@ mod tests {
                 assert!((BACK_OFF_MS_MIN / 2..=BACK_OFF_MS_MAX).contains(&wait), "{failures} {random}: {wait}");
             }
         }
-        assert!(next_try(3, 0, now) > next_try(1, 0, now));
+        let wait = |failures, random| next_try(failures, random, now).since_ms(now);
+        assert_eq!([0, 1, 2, 3].map(|failures| wait(failures, 0)), [500, 1_000, 2_000, 4_000]);
+        assert_eq!((wait(0, 249), wait(0, 250), wait(0, 251)), (251, 500, 499), "less a part of at most a half");
+        assert_eq!(wait(40, 0), BACK_OFF_MS_MAX);
     }
 }

@@ -127,6 +127,9 @@ pub fn check_refund(refund: &Verified<Refund>, merchant: &Account, receipt: &Ver
     if refund.receipt_hash != receipt.hash() || refund.order != receipt.order || refund.payer_key != receipt.payer_key {
         return no("the refund is for another receipt");
     }
+    if refund.live != receipt.live {
+        return no("it mixes practice and real money");
+    }
     let (amount, so_far) = (refund.amount, refund.refunded);
     if amount.currency() != receipt.amount.currency() || amount.minor() <= 0 || so_far.minor() < amount.minor() {
         return no("the refund's amount cannot be");
