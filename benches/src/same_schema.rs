@@ -26,7 +26,8 @@ pub(crate) const PAGE: &str = "SELECT id, uid, mine, kind, text, sent_at, state,
     ORDER BY id DESC LIMIT ?3";
 
 pub(crate) const SEARCH: &str =
-    "SELECT rowid FROM message_search WHERE message_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2";
+    "SELECT searchable.message FROM message_search JOIN searchable ON searchable.n = message_search.rowid
+    WHERE message_search MATCH ?1 ORDER BY message_search.rowid DESC LIMIT ?2";
 
 const NEXT_SEQ: &str = "UPDATE conversation SET next_seq = next_seq + 1 WHERE id = ?1 RETURNING next_seq";
 
@@ -35,7 +36,7 @@ const INSERT: &str = "INSERT INTO message
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 const INDEX: &str = "INSERT INTO message_search (rowid, body) VALUES (?1, ?2)";
-const INDEXED: &str = "DELETE FROM message_unindexed WHERE id = ?1";
+const INDEXED: &str = "UPDATE search_state SET indexed_upto = ?1";
 
 const SEQ_BITS: u32 = 36;
 const SEQ_MIDDLE: i64 = 1 << 35;
@@ -115,19 +116,18 @@ pub(crate) fn describe(db: &Connection, chat: &Chat) -> Result<()> {
 
 /// Stores messages with the search index, as a client does that was idle for a while.
 pub(crate) fn add(db: &Connection, chats: &[Chat], batch: &[Said]) -> Result<()> {
-    let ids = batch.iter().map(|said| insert(db, chats, said)).collect::<Result<Vec<_>>>()?;
-    let mut indexed: Vec<(i64, &Said)> = ids.into_iter().zip(batch).collect();
-    // In the order of their rows, for FTS5 writes out what it has whenever they go backwards.
-    indexed.sort_unstable_by_key(|(id, _)| *id);
-    for (id, said) in indexed {
-        db.prepare_cached(INDEX)?.execute(params![id, said.words])?;
-        db.prepare_cached(INDEXED)?.execute([id])?;
+    let mut n = 0_i64;
+    for said in batch {
+        insert(db, chats, said)?;
+        n = db.prepare_cached("SELECT max(n) FROM searchable")?.query_row([], |row| row.get(0))?;
+        db.prepare_cached(INDEX)?.execute(params![n, said.words])?;
     }
+    db.prepare_cached(INDEXED)?.execute([n])?;
     Ok(())
 }
 
 /// Stores a message, and leaves it to be indexed.
-pub(crate) fn insert(db: &Connection, chats: &[Chat], said: &Said) -> Result<i64> {
+pub(crate) fn insert(db: &Connection, chats: &[Chat], said: &Said) -> Result<()> {
     let conversation = row_of(said.chat);
     let seq: i64 = db.prepare_cached(NEXT_SEQ)?.query_row([conversation], |row| row.get(0))?;
     let id = (conversation << SEQ_BITS) | (SEQ_MIDDLE + seq);
@@ -146,7 +146,7 @@ pub(crate) fn insert(db: &Connection, chats: &[Chat], said: &Said) -> Result<i64
         said.content,
         None::<String>,
     ])?;
-    Ok(id)
+    Ok(())
 }
 
 /// The row of the chat with this place in the list: they were added in order.

@@ -11,8 +11,8 @@ use crate::{Bound, Finding, Of, Plan, Result, same_schema};
 
 const NAME: &str = "search";
 const LIMIT: u32 = 50;
-/// As many as a client looks through besides its index.
-const WAITING: usize = 2_000;
+/// As many as wait for the index at most, however fast they come.
+const WAITING: usize = 250;
 
 /// # Errors
 /// Whatever ended it.

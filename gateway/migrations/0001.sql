@@ -116,3 +116,6 @@ CREATE TABLE refund (
 
 CREATE INDEX refund_order ON refund (order_id);
 CREATE INDEX refund_wake ON refund (wake_at) WHERE wake_at IS NOT NULL;
+
+-- What customers said and the till has not acted on. Only a till looks for it.
+CREATE INDEX message_unhandled ON message (id) WHERE handled = 0 AND mine = 0;

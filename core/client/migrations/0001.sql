@@ -85,7 +85,6 @@ CREATE TABLE heard (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX message_unread ON message (id) WHERE unread = 1;
-CREATE INDEX message_unhandled ON message (id) WHERE handled = 0 AND mine = 0;
 
 CREATE TRIGGER message_inserted AFTER INSERT ON message WHEN new.state <> 'held' BEGIN
     UPDATE conversation SET
@@ -103,10 +102,22 @@ END;
 CREATE VIRTUAL TABLE message_search USING fts5 (
     body, content='', contentless_delete=1, tokenize="unicode61 remove_diacritics 0 categories 'L* N* Co Mn Mc'"
 );
-CREATE TABLE message_unindexed (id INTEGER PRIMARY KEY) STRICT;
 
-CREATE TRIGGER message_to_index AFTER INSERT ON message WHEN new.text <> '' BEGIN
-    INSERT INTO message_unindexed VALUES (new.id);
+-- What can be found, in the order of its arrival over all chats: `n` is its row in the index.
+CREATE TABLE searchable (
+    n INTEGER PRIMARY KEY,
+    message INTEGER NOT NULL
+) STRICT;
+
+-- Everything up to this `n` is in the index; the background brings it up.
+CREATE TABLE search_state (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    indexed_upto INTEGER NOT NULL
+) STRICT;
+INSERT INTO search_state VALUES (1, 0);
+
+CREATE TRIGGER message_searchable AFTER INSERT ON message WHEN new.text <> '' AND new.state <> 'held' BEGIN
+    INSERT INTO searchable (message) VALUES (new.id);
 END;
 
 -- What still has to reach the relay, in order. `content` is what was said; `sealed` its one final form in an epoch.

@@ -22,7 +22,7 @@ use crate::crash;
 use crate::error::TurnError;
 use crate::link::{self, Command, News};
 use crate::random::Random;
-use crate::store::{Effect, Notice, Question, Store, Tx, TxProvider, index_pending};
+use crate::store::{Effect, INDEX_BATCH, Notice, Question, Store, Tx, TxProvider, index_pending, waiting};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
 use crate::turns::{account, checkout, contacts, flush, send, wake};
@@ -134,6 +134,8 @@ pub(crate) struct Actor {
     in_flight: HashSet<i64>,
     asked: HashSet<Question>,
     unindexed: bool,
+    /// The index is being brought up, batch by batch, with what comes in between.
+    indexing: bool,
     caught_up: bool,
 }
 
@@ -149,6 +151,7 @@ impl Actor {
             in_flight: HashSet::new(),
             asked: HashSet::new(),
             unindexed: true,
+            indexing: false,
             caught_up: false,
         }
     }
@@ -162,13 +165,16 @@ impl Actor {
             let alarm = self.next_alarm();
             let now = self.clock.now();
             let until = alarm.map(|at| Duration::from_millis(u64::try_from(at.since_ms(now)).unwrap_or(0)));
-            let idle = self.unindexed.then_some(IDLE);
+            let idle = self.unindexed.then_some(if self.indexing { Duration::ZERO } else { IDLE });
             let wait = [until, idle, Some(Duration::from_secs(3600))].into_iter().flatten().min();
             match inputs.recv_timeout(wait.unwrap_or(IDLE)) {
                 Ok(Input::Stop) => return,
                 Ok(input) => {
                     self.take(input);
                     self.tell_status();
+                    if waiting(&self.store.db).is_ok_and(|waiting| waiting >= INDEX_BATCH) {
+                        self.index();
+                    }
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
@@ -261,10 +267,10 @@ impl Actor {
     /// One turn: everything `turn` writes is committed at once, or nothing is. Effects follow the commit.
     pub(crate) fn turn<T>(&mut self, turn: impl FnOnce(&mut Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
         let now = self.clock.now();
-        let Store { db, crypto, .. } = &mut self.store;
+        let Store { db, crypto, known, .. } = &mut self.store;
         let sql = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (value, effects) = {
-            let mut tx = Tx::new(&sql, TxProvider::new(&sql, crypto), now, self.random.clone());
+            let mut tx = Tx::new(&sql, TxProvider::new(&sql, crypto), known, now, self.random.clone());
             let value = turn(&mut tx)?;
             tx.mls.flush()?;
             (value, tx.effects)
@@ -321,15 +327,19 @@ impl Actor {
     /// Reads inside a transaction that is rolled back.
     fn turn_quietly<T>(&mut self, read: impl FnOnce(&Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
         let now = self.clock.now();
-        let Store { db, crypto, .. } = &mut self.store;
+        let Store { db, crypto, known, .. } = &mut self.store;
         let sql = db.transaction()?;
-        let tx = Tx::new(&sql, TxProvider::new(&sql, crypto), now, self.random.clone());
+        let tx = Tx::new(&sql, TxProvider::new(&sql, crypto), known, now, self.random.clone());
         read(&tx)
     }
 
     fn tell_status(&mut self) {
         let outbox: Result<u64, TurnError> = self.turn_quietly(|tx| {
-            let count: i64 = tx.sql.prepare_cached("SELECT count(*) FROM outbox")?.query_row([], |row| row.get(0))?;
+            // A long queue is not counted to its end after every input.
+            let count: i64 = tx
+                .sql
+                .prepare_cached("SELECT count(*) FROM (SELECT 1 FROM outbox LIMIT 1000)")?
+                .query_row([], |row| row.get(0))?;
             Ok(u64::try_from(count).unwrap_or(0))
         });
         let (online, caught_up, asking) = (self.online, self.caught_up, self.asked.len() as u64);
@@ -350,6 +360,7 @@ impl Actor {
                 false
             }
         };
+        self.indexing = self.unindexed;
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Status {
     pub online: bool,
     /// Everything that waited at the relay was delivered.
     pub caught_up: bool,
-    /// What still has to reach the relay.
+    /// What still has to reach the relay, counted up to 1,000.
     pub unsent: u64,
     /// Questions that the relay has not answered.
     pub asking: u64,

@@ -1,5 +1,6 @@
 //! The encrypted store: one file, one writer, numbered migrations, one lock.
 
+mod known;
 mod mls;
 mod rows;
 mod search;
@@ -12,12 +13,13 @@ use comptoir_sqlcipher::rusqlite::Connection;
 use comptoir_sqlcipher::{Access, DatabaseKey, open_encrypted};
 use openmls_rust_crypto::RustCrypto;
 
+pub(crate) use known::Known;
 pub use mls::MlsStoreError;
 pub(crate) use mls::TxProvider;
 pub(crate) use rows::{
     AccountRow, ConversationRow, NewMessage, OutboxRow, kind_named, log_from_blob, read_account, read_me,
 };
-pub(crate) use search::{index_pending, search};
+pub(crate) use search::{INDEX_BATCH, index_pending, search, waiting};
 pub(crate) use tx::Effect;
 pub use tx::Tx;
 pub(crate) use tx::{Notice, Question, read_kv, to_wire_conversation, to_wire_device, to_wire_uid};
@@ -43,6 +45,7 @@ pub struct Extension {
 pub(crate) struct Store {
     pub(crate) db: Connection,
     pub(crate) crypto: RustCrypto,
+    pub(crate) known: Known,
     path: PathBuf,
     key: DatabaseKey,
     /// Held as long as the store is open; another process gets "in use" at once.
@@ -56,7 +59,7 @@ impl Store {
         let path = dir.join(FILE);
         let mut db = open_encrypted(&path, key, Access::Write)?;
         migrate(&mut db, extension).map_err(ClientError::from)?;
-        Ok(Self { db, crypto: RustCrypto::default(), path, key: key.clone(), _lock: lock })
+        Ok(Self { db, crypto: RustCrypto::default(), known: Known::default(), path, key: key.clone(), _lock: lock })
     }
 
     /// True when there is a store in `dir`.

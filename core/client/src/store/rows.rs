@@ -216,11 +216,11 @@ impl Tx<'_> {
             return Ok(None);
         };
         let account = match log {
-            Some(blob) => Some(Account::read(&log_from_blob(&blob)?)?),
+            Some(blob) => Some(self.known.account(&blob)?),
             None => None,
         };
         let profile = match profile {
-            Some(bytes) => Some(Signed::<Profile>::decode(&bytes)?.verify()?.into_inner()),
+            Some(bytes) => Some(self.known.profile(&bytes)?),
             None => None,
         };
         Ok(Some(AccountRow { account, profile, ..row }))

@@ -12,24 +12,35 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::error::TurnError;
 
-/// Messages that are indexed in one transaction.
-const BATCH: u32 = 1000;
+/// Messages that are indexed in one transaction. So many wait at most while others come in without a pause.
+pub(crate) const INDEX_BATCH: i64 = 250;
 /// Messages that a search looks at besides the index.
-const UNINDEXED_MAX: u32 = 2000;
+const UNINDEXED_MAX: u32 = 1000;
 
 /// Indexes the next messages, and says whether there are more.
 pub(crate) fn index_pending(db: &Connection) -> Result<bool, TurnError> {
     let mut select = db.prepare_cached(
-        "SELECT message.id, message.text FROM message_unindexed JOIN message USING (id) ORDER BY id LIMIT ?1",
+        "SELECT n, message.text FROM searchable JOIN message ON message.id = searchable.message
+         WHERE n > (SELECT indexed_upto FROM search_state) ORDER BY n LIMIT ?1",
     )?;
     let rows: Vec<(i64, String)> =
-        select.query_map([BATCH], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-    for (id, text) in &rows {
+        select.query_map([INDEX_BATCH], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    let Some(&(last, _)) = rows.last() else {
+        return Ok(false);
+    };
+    for (n, text) in &rows {
         db.prepare_cached("INSERT INTO message_search (rowid, body) VALUES (?1, ?2)")?
-            .execute(params![id, segment(text)])?;
-        db.prepare_cached("DELETE FROM message_unindexed WHERE id = ?1")?.execute([id])?;
+            .execute(params![n, segment(text)])?;
     }
-    Ok(rows.len() == BATCH as usize)
+    db.prepare_cached("UPDATE search_state SET indexed_upto = ?1")?.execute([last])?;
+    Ok(waiting(db)? > 0)
+}
+
+/// How many messages the index lacks.
+pub(crate) fn waiting(db: &Connection) -> Result<i64, TurnError> {
+    Ok(db
+        .prepare_cached("SELECT ifnull((SELECT max(n) FROM searchable), 0) - indexed_upto FROM search_state")?
+        .query_row([], |row| row.get(0))?)
 }
 
 /// The newest messages that hold all words of `query`, at most `limit`, as row ids.
@@ -42,12 +53,11 @@ pub(crate) fn search(db: &Connection, query: &str, limit: u32) -> Result<Vec<i64
     // Every word in quotes: whatever people type is text, never query syntax. The last one may go on.
     let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"", word.replace('"', "\"\""))).collect();
     let expression = format!("{}*", quoted.join(" "));
-    let mut found: Vec<i64> = db
-        .prepare_cached("SELECT rowid FROM message_search WHERE message_search MATCH ?1 ORDER BY rowid DESC LIMIT ?2")?
-        .query_map(params![expression, limit], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    // What waits for the index is newer than everything in it.
+    let mut found: Vec<i64> = Vec::new();
     let mut waiting = db.prepare_cached(
-        "SELECT message.id, message.text FROM message_unindexed JOIN message USING (id) ORDER BY id DESC LIMIT ?1",
+        "SELECT message.id, message.text FROM searchable JOIN message ON message.id = searchable.message
+         WHERE n > (SELECT indexed_upto FROM search_state) ORDER BY n DESC LIMIT ?1",
     )?;
     for row in waiting.query_map([UNINDEXED_MAX], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))? {
         let (id, text) = row?;
@@ -59,9 +69,15 @@ pub(crate) fn search(db: &Connection, query: &str, limit: u32) -> Result<Vec<i64
             found.push(id);
         }
     }
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    found.dedup();
     found.truncate(limit as usize);
+    let left = limit as usize - found.len();
+    let mut indexed = db.prepare_cached(
+        "SELECT searchable.message FROM message_search JOIN searchable ON searchable.n = message_search.rowid
+         WHERE message_search MATCH ?1 ORDER BY message_search.rowid DESC LIMIT ?2",
+    )?;
+    for id in indexed.query_map(params![expression, left as i64], |row| row.get(0))? {
+        found.push(id?);
+    }
     Ok(found)
 }
 
@@ -145,21 +161,30 @@ mod tests {
         db.execute_batch(include_str!("../../migrations/0001.sql")).unwrap();
         db.execute_batch(
             "INSERT INTO account (id, kind, relay, seen_at) VALUES (x'01', 'person', '', 0);
-             INSERT INTO conversation (id, uid, peer) VALUES (1, x'01', x'01');",
+             INSERT INTO account (id, kind, relay, seen_at) VALUES (x'02', 'person', '', 0);
+             INSERT INTO conversation (id, uid, peer) VALUES (1, x'01', x'01'), (2, x'02', x'02');",
         )
         .unwrap();
         let said = ["Le café est prêt", "今日は東京で会いましょう", "the corner café", "السَّلامُ عليكم", "नमस्ते दुनिया"];
+        // In turns in two chats: the order of arrival counts, not the chat.
+        let id = |n: usize| ((2 - n as i64 % 2) << 36) + n as i64;
         for (n, text) in said.iter().enumerate() {
             db.execute(
                 "INSERT INTO message (id, uid, sender, mine, kind, state, sent_at, text, content)
                  VALUES (?1, ?2, x'01', 0, 'text', 'received', 0, ?3, x'')",
-                params![(1_i64 << 36) + n as i64, [n as u8], text],
+                params![id(n), [n as u8], text],
             )
             .unwrap();
         }
+        let held = "INSERT INTO message (id, uid, sender, mine, kind, state, sent_at, text, content)
+                    VALUES (99, x'99', x'01', 0, 'text', 'held', 0, 'croissant', x'')";
+        db.execute(held, []).unwrap();
         let finds = |query: &str, limit| {
             let found = search(&db, query, limit).unwrap();
-            found.into_iter().map(|id| said[(id - (1 << 36)) as usize]).collect::<Vec<_>>()
+            found
+                .into_iter()
+                .map(|found| *said.iter().enumerate().find(|(n, _)| id(*n) == found).unwrap().1)
+                .collect::<Vec<_>>()
         };
         let check = || {
             assert_eq!(finds("cafe", 10), [said[2], said[0]], "newest first, and without accents");
@@ -170,14 +195,14 @@ mod tests {
             assert_eq!(finds("東京", 10), [said[1]]);
             assert_eq!(finds("السلام", 10), [said[3]]);
             assert_eq!(finds("नमस्ते", 10), [said[4]]);
-            assert_eq!(finds("croissant", 10), [""; 0]);
+            assert_eq!(finds("croissant", 10), [""; 0], "what is held is not shown, and not found");
             assert_eq!(finds("\"caf* OR (the NEAR", 10), [""; 0], "words, and not a language");
             assert_eq!(finds("\"the* (caf", 10), [said[2]]);
             assert_eq!(finds("—", 10), [""; 0], "no word at all");
         };
         check();
         assert!(!index_pending(&db).unwrap(), "all of it is indexed");
-        assert_eq!(db.query_row("SELECT count(*) FROM message_unindexed", [], |row| row.get(0)), Ok(0));
+        assert_eq!(waiting(&db).unwrap(), 0);
         check();
     }
 }

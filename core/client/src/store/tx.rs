@@ -8,6 +8,7 @@ use comptoir_engine::session::{Group, Me};
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension as _, Transaction};
 use comptoir_wire as wire;
 
+use super::known::Known;
 use super::mls::TxProvider;
 use crate::error::TurnError;
 use crate::random::Random;
@@ -56,6 +57,7 @@ pub(crate) enum Notice {
 pub struct Tx<'t> {
     pub(crate) sql: &'t Transaction<'t>,
     pub(crate) mls: TxProvider<'t>,
+    pub(crate) known: &'t Known,
     /// The time of this turn.
     pub now: Timestamp,
     pub random: Random,
@@ -66,8 +68,14 @@ pub struct Tx<'t> {
 }
 
 impl<'t> Tx<'t> {
-    pub(crate) fn new(sql: &'t Transaction<'t>, mls: TxProvider<'t>, now: Timestamp, random: Random) -> Self {
-        Self { sql, mls, now, random, effects: Vec::new(), groups: HashMap::new(), me: None }
+    pub(crate) fn new(
+        sql: &'t Transaction<'t>,
+        mls: TxProvider<'t>,
+        known: &'t Known,
+        now: Timestamp,
+        random: Random,
+    ) -> Self {
+        Self { sql, mls, known, now, random, effects: Vec::new(), groups: HashMap::new(), me: None }
     }
 
     /// The open transaction, for the tables of a room that extends the store.

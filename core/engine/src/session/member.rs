@@ -81,14 +81,15 @@ pub struct Member {
     pub key: PublicKey,
 }
 
+/// The certificate of somebody who is in the group. The roster checked it before they came in, and OpenMLS keeps it.
 pub(super) fn certificate_of(credential: &Credential) -> Option<DeviceCertificate> {
     let basic = BasicCredential::try_from(credential.clone()).ok()?;
     let signed = Signed::<DeviceCertificate>::decode(basic.identity()).ok()?;
-    signed.verify().ok().map(comptoir_content::Verified::into_inner)
+    signed.read_again().ok()
 }
 
 pub(super) fn member_of(credential: &Credential) -> Result<Member, SessionError> {
     let certificate =
-        certificate_of(credential).ok_or(SessionError::Member { why: "its device certificate does not hold" })?;
+        certificate_of(credential).ok_or(SessionError::Member { why: "its credential is not a device certificate" })?;
     Ok(Member { account: certificate.account, device: certificate.device, key: certificate.key })
 }
