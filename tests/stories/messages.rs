@@ -1,7 +1,8 @@
 //! Messages between people, through a real relay.
 
 use comptoir_client::Client;
-use comptoir_tests::{DAY_MS, Town};
+use comptoir_content::ConversationId;
+use comptoir_tests::{DAY_MS, Person, Town};
 
 #[tokio::test]
 async fn a_message_reaches_bob_and_the_marks_come_back() {
@@ -137,5 +138,143 @@ async fn a_search_finds_words_as_people_write_them() {
         assert_eq!(finds(&person.client, "السلام"), [said[3]]);
         assert_eq!(finds(&person.client, "croissant"), [""; 0]);
         assert_eq!(finds(&person.client, "\"cafe* OR (x NEAR"), [""; 0], "words, not a language");
+    }
+}
+
+/// What `person` reads in the chat, in any order.
+async fn reads_all(person: &Person, chat: ConversationId, expected: usize) {
+    person.until("all of it", |me| (me.thread(chat).len() == expected).then_some(())).await;
+}
+
+#[tokio::test]
+async fn many_messages_written_before_the_first_meeting_all_arrive() {
+    const EACH: usize = 70;
+    let mut town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    alice.syncs().await;
+    bob.syncs().await;
+    let (to_bob, to_alice) = (bob.link(), alice.link());
+    town.stop_relay().await;
+    let (chat, same) = tokio::join!(alice.client.add_contact(&to_bob), bob.client.add_contact(&to_alice));
+    let chat = chat.unwrap();
+    assert_eq!(chat, same.unwrap());
+    for n in 0..EACH {
+        alice.says(chat, &format!("from Alice {n}")).await;
+        bob.says(chat, &format!("from Bob {n}")).await;
+    }
+    town.start_relay().await;
+    alice.client.resume();
+    bob.client.resume();
+    for (me, name) in [(&alice, "Bob"), (&bob, "Alice")] {
+        reads_all(me, chat, 2 * EACH).await;
+        let theirs: Vec<String> = me.thread(chat).into_iter().filter(|text| text.starts_with("you: ")).collect();
+        let expected: Vec<String> = (0..EACH).map(|n| format!("you: from {name} {n}")).collect();
+        assert_eq!(theirs, expected, "in order, none missing, none twice");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_lost_its_memory_is_told_again() {
+    let mut town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "before").await;
+    bob.sees(chat, &["you: before"]).await;
+    alice.syncs().await;
+    bob.syncs().await;
+    town.stop_relay().await;
+    std::fs::remove_dir_all(town.relay_dir()).unwrap();
+    town.start_relay().await;
+    alice.client.resume();
+    bob.client.resume();
+    alice.says(chat, "after").await;
+    bob.sees(chat, &["you: before", "you: after"]).await;
+    bob.says(chat, "still here").await;
+    alice.sees(chat, &["me: before", "me: after", "you: still here"]).await;
+}
+
+#[tokio::test]
+async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
+    let mut town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "one").await;
+    bob.sees(chat, &["you: one"]).await;
+    alice.syncs().await;
+    bob.syncs().await;
+    town.stop_relay().await;
+    let copy = town.dir.path().join("backup");
+    copy_dir(&town.relay_dir(), &copy);
+    town.start_relay().await;
+    alice.client.resume();
+    bob.client.resume();
+    for text in ["two", "three", "four"] {
+        alice.says(chat, text).await;
+    }
+    bob.sees(chat, &["you: one", "you: two", "you: three", "you: four"]).await;
+    alice.syncs().await;
+    bob.syncs().await;
+    town.stop_relay().await;
+    std::fs::remove_dir_all(town.relay_dir()).unwrap();
+    copy_dir(&copy, &town.relay_dir());
+    town.start_relay().await;
+    alice.client.resume();
+    bob.client.resume();
+    // Its numbers begin again where Bob has long been.
+    for text in ["five", "six"] {
+        alice.says(chat, text).await;
+    }
+    let all = ["you: one", "you: two", "you: three", "you: four", "you: five", "you: six"];
+    bob.sees(chat, &all).await;
+}
+
+fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_devices_linked_while_offline_both_take_part() {
+    let mut town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "Bonjour").await;
+    bob.sees(chat, &["you: Bonjour"]).await;
+    town.stop_relay().await;
+    let mut others = Vec::new();
+    for name in ["bob-tablet", "bob-laptop"] {
+        let other = town.open(name);
+        let request = other.client.link_request().await.unwrap();
+        other.client.finish_link(bob.client.link_device(request).await.unwrap()).await.unwrap();
+        others.push(other);
+    }
+    town.start_relay().await;
+    for person in [&alice, &bob, &others[0], &others[1]] {
+        person.client.resume();
+    }
+    bob.syncs().await;
+    for other in &others {
+        other.until("a place at the relay", |me| me.client.status().borrow().online.then_some(())).await;
+        other.syncs().await;
+    }
+    for _ in 0..3 {
+        town.pass(DAY_MS);
+        bob.client.tick().await.unwrap();
+        bob.syncs().await;
+    }
+    for other in &others {
+        other.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+        other.says(chat, &format!("from {}", other.name)).await;
+    }
+    reads_all(&alice, chat, 3).await;
+    alice.says(chat, "to all of you").await;
+    for device in [&bob, &others[0], &others[1]] {
+        device.until("the answer", |me| me.thread(chat).contains(&"you: to all of you".to_owned()).then_some(())).await;
     }
 }

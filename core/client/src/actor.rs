@@ -2,10 +2,10 @@
 
 mod relay;
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, ContactCode, ConversationId, DeviceCertificate, DeviceId, DeviceRole, OrderId,
@@ -28,6 +28,8 @@ use crate::turns::checkout::Tapped;
 use crate::turns::{account, checkout, contacts, flush, send, wake};
 use crate::views::View;
 
+/// After an alarm that failed, the next one waits this long.
+const SNOOZE: Duration = Duration::from_secs(5);
 /// With nothing else to do for this long, the search index is brought up to date.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -130,9 +132,16 @@ pub(crate) struct Actor {
     link: mpsc::UnboundedSender<Command>,
     bell: Bell,
     online: bool,
+    /// Something that was delivered could not be stored: nothing more of this line is taken.
+    deaf: bool,
     /// Outbox rows and questions that are on their way. Forgotten when the line breaks: the database remembers.
     in_flight: HashSet<i64>,
     asked: HashSet<Question>,
+    /// Conversations whose held envelopes are to be tried again, one after the other.
+    retries: VecDeque<ConversationId>,
+    retrying: bool,
+    /// An alarm failed, most likely on the disk: it is not tried again before this.
+    snoozed: Option<Instant>,
     unindexed: bool,
     /// The index is being brought up, batch by batch, with what comes in between.
     indexing: bool,
@@ -148,6 +157,10 @@ impl Actor {
             link,
             bell,
             online: false,
+            deaf: false,
+            retries: VecDeque::new(),
+            retrying: false,
+            snoozed: None,
             in_flight: HashSet::new(),
             asked: HashSet::new(),
             unindexed: true,
@@ -164,7 +177,8 @@ impl Actor {
         loop {
             let alarm = self.next_alarm();
             let now = self.clock.now();
-            let until = alarm.map(|at| Duration::from_millis(u64::try_from(at.since_ms(now)).unwrap_or(0)));
+            let snooze = self.snoozed.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            let until = alarm.map(|at| Duration::from_millis(u64::try_from(at.since_ms(now)).unwrap_or(0)).max(snooze));
             let idle = self.unindexed.then_some(if self.indexing { Duration::ZERO } else { IDLE });
             let wait = [until, idle, Some(Duration::from_secs(3600))].into_iter().flatten().min();
             match inputs.recv_timeout(wait.unwrap_or(IDLE)) {
@@ -178,8 +192,11 @@ impl Actor {
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
-                    if alarm.is_some_and(|at| at <= self.clock.now()) {
-                        self.report("waking", |actor| actor.turn(wake::wake));
+                    let awake = self.snoozed.is_none_or(|until| until <= Instant::now());
+                    if awake && alarm.is_some_and(|at| at <= self.clock.now()) {
+                        let woken = self.turn(wake::wake);
+                        self.snoozed = woken.is_err().then(|| Instant::now() + SNOOZE);
+                        self.report("waking", |_| woken);
                     } else if self.unindexed {
                         self.index();
                     }
@@ -304,7 +321,16 @@ impl Actor {
             self.report("sending", Self::flush);
         }
         for conversation in retries {
-            self.report("trying what was held", |actor| actor.retry_held(conversation));
+            if !self.retries.contains(&conversation) {
+                self.retries.push_back(conversation);
+            }
+        }
+        // One after the other and never inside each other: each of them may ask for the next.
+        if !std::mem::replace(&mut self.retrying, true) {
+            while let Some(conversation) = self.retries.pop_front() {
+                self.report("trying what was held", |actor| actor.retry_held(conversation));
+            }
+            self.retrying = false;
         }
         for notice in notices {
             self.bell.ring(&match notice {

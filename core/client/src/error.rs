@@ -74,9 +74,19 @@ pub enum TurnError {
     NotFound { what: &'static str },
     #[error("a stored {what} cannot be read")]
     Corrupt { what: &'static str },
+    /// The relay left an envelope out: what comes after it cannot be acknowledged.
+    #[error("an envelope is missing before this one")]
+    Gap,
     /// The turn's caller gave it up, and says why.
     #[error("{0}")]
     Aborted(String),
+}
+
+impl TurnError {
+    /// True when our own disk or file failed: it says nothing about what the turn was given, which is tried again.
+    pub(crate) fn is_storage(&self) -> bool {
+        matches!(self, Self::Sql(_) | Self::MlsStore(_) | Self::Session(SessionError::Store { .. }))
+    }
 }
 
 impl From<TurnError> for ClientError {
@@ -104,6 +114,7 @@ impl From<TurnError> for ClientError {
             }
             TurnError::NotFound { what } => Self::AskUser { code: format!("{what}.unknown"), detail },
             TurnError::Corrupt { .. } => bug("storage.unreadable"),
+            TurnError::Gap => Self::TryAgain { code: "relay.gap".to_owned(), detail },
             TurnError::Aborted(_) => Self::AskUser { code: "turn.aborted".to_owned(), detail },
         }
     }

@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Ack(u64),
     /// Forget the back-off and try now: the network is back, or somebody asks.
     Now,
+    /// Close the line and dial again: what was delivered could not be stored.
+    Redial,
     /// Close the line; stay closed until `Now`.
     Pause,
 }
@@ -65,6 +67,7 @@ pub(crate) enum Lost {
     Network,
     /// The relay does not accept this device. It is tried again, but a person may have to act.
     Refused {
+        code: wire::ErrorCode,
         detail: String,
     },
     Paused,
@@ -85,7 +88,7 @@ pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: im
                 Some(Command::Now) => paused = false,
                 Some(Command::Pause) => paused = true,
                 // The line is down; the database remembers.
-                Some(Command::Send(..) | Command::Ack(_)) => {}
+                Some(Command::Send(..) | Command::Ack(_) | Command::Redial) => {}
             }
             continue;
         };
@@ -108,8 +111,9 @@ pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: im
                             None => return,
                             Some(Command::Now) => { failures = 0; break; }
                             Some(Command::Pause) => { paused = true; break; }
-                            Some(Command::Login(me)) => { login = Some(me); break; }
-                            Some(Command::Send(..) | Command::Ack(_)) => {}
+                            // Another way to log in does not shorten the wait: the relay has just refused one.
+                            Some(Command::Login(me)) => login = Some(me),
+                            Some(Command::Send(..) | Command::Ack(_) | Command::Redial) => {}
                         },
                     }
                 }
@@ -191,6 +195,7 @@ async fn session(
                     }
                     Some(Command::Ack(upto_seq)) => wire::Request::Ack { upto_seq }.encode(0),
                     Some(Command::Now) => continue,
+                    Some(Command::Redial) => return End::Lost(Lost::Network),
                     Some(Command::Pause) => {
                         let _ = socket.close(None).await;
                         return End::Paused;
@@ -221,7 +226,7 @@ async fn give_up(commands: &mut mpsc::UnboundedReceiver<Command>) -> End {
             None => return End::ActorGone,
             Some(Command::Pause) => return End::Paused,
             Some(Command::Login(me)) => return End::Login(me),
-            Some(Command::Send(..) | Command::Ack(_) | Command::Now) => {}
+            Some(Command::Send(..) | Command::Ack(_) | Command::Now | Command::Redial) => {}
         }
     }
 }
@@ -263,7 +268,7 @@ fn accepted(reply: wire::Reply) -> Result<wire::Reply, End> {
     match reply {
         wire::Reply::Refused(refusal) => match refusal.code {
             wire::ErrorCode::RateLimited | wire::ErrorCode::Unavailable => Err(End::Lost(Lost::Network)),
-            _ => Err(End::Lost(Lost::Refused { detail: refusal.detail })),
+            code => Err(End::Lost(Lost::Refused { code, detail: refusal.detail })),
         },
         reply => Ok(reply),
     }

@@ -16,7 +16,7 @@ impl Actor {
         for id in self.turn(|tx| held::held_in(tx, conversation))? {
             match self.turn(|tx| held::retry_one(tx, id)) {
                 Ok(()) => {}
-                Err(error @ (TurnError::Sql(_) | TurnError::MlsStore(_))) => return Err(error),
+                Err(error) if error.is_storage() => return Err(error),
                 Err(error) => self.turn(|tx| held::retry_failed(tx, id, &error))?,
             }
         }
@@ -80,6 +80,7 @@ impl Actor {
         match news {
             News::Connected(welcome) => {
                 self.online = true;
+                self.deaf = false;
                 self.in_flight.clear();
                 self.asked.clear();
                 self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
@@ -98,9 +99,15 @@ impl Actor {
                 self.caught_up = false;
                 self.in_flight.clear();
                 self.asked.clear();
+                if let Lost::Refused { code, .. } = &lost {
+                    let code = *code;
+                    self.report("not being let in", |actor| {
+                        if actor.turn(|tx| account::not_let_in(tx, code))? { actor.log_in() } else { Ok(()) }
+                    });
+                }
                 self.bell.ring(&View::Connection(match lost {
                     Lost::Network | Lost::Paused => Connection::Offline,
-                    Lost::Refused { detail } => Connection::Refused(detail),
+                    Lost::Refused { detail, .. } => Connection::Refused(detail),
                 }));
             }
         }
@@ -108,23 +115,28 @@ impl Actor {
 
     /// A batch in one transaction; if anything in it fails, one by one, and what cannot be opened is kept with the reason.
     fn deliver(&mut self, items: &[wire::Item]) {
-        if self.turn(|tx| receive::receive_batch(tx, items)).is_ok() {
+        if self.deaf || self.turn(|tx| receive::receive_batch(tx, items)).is_ok() {
             return;
         }
         for item in items {
             let Err(error) = self.turn(|tx| receive::receive_one(tx, item)) else {
                 continue;
             };
-            if let TurnError::Sql(_) | TurnError::MlsStore(_) = error {
-                // Our own disk: nothing is acknowledged, and the relay gives it again.
-                tracing::error!(%error, "storing what arrived");
-                return;
-            }
-            tracing::warn!(%error, "an envelope is held");
-            if let Err(error) = self.turn(|tx| held::hold(tx, item, &error)) {
-                tracing::error!(%error, "holding what arrived");
-                return;
-            }
+            let error = if error.is_storage() || matches!(error, TurnError::Gap) {
+                error
+            } else {
+                tracing::warn!(%error, "an envelope is held");
+                match self.turn(|tx| held::hold(tx, item, &error)) {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                }
+            };
+            // Our own disk, or one is missing before it. Nothing after it may be acknowledged, for an acknowledgement
+            // speaks for everything before: the line ends, and the relay gives it again on the next one.
+            tracing::error!(%error, "storing what arrived");
+            self.deaf = true;
+            self.tell_link(Command::Redial);
+            return;
         }
     }
 
@@ -166,6 +178,9 @@ impl Actor {
                         (Question::Log { account, .. }, wire::Reply::Refused(_)) => contacts::log_refused(tx, account),
                         (Question::KeyPackages, wire::Reply::KeyPackageCount { .. }) => {
                             account::key_packages_published(tx)
+                        }
+                        (Question::AppendLog { .. }, wire::Reply::LogHead { len, .. }) => {
+                            account::log_appended(tx, len)
                         }
                         _ => Ok(()),
                     })

@@ -407,10 +407,12 @@ impl Tx<'_> {
         Ok(select.query_row([id], outbox_row).optional()?)
     }
 
-    /// What of a conversation still has to reach the relay, oldest first.
+    /// What of a conversation still has to reach the relay: the opening of its group before whatever was said before
+    /// there was one, then the oldest first.
     pub(crate) fn outbox_of(&self, conversation: i64, limit: u32) -> Result<Vec<OutboxRow>, TurnError> {
-        let mut select =
-            self.sql.prepare_cached("SELECT * FROM outbox WHERE conversation = ?1 ORDER BY id LIMIT ?2")?;
+        let mut select = self
+            .sql
+            .prepare_cached("SELECT * FROM outbox WHERE conversation = ?1 ORDER BY kind <> 'open', id LIMIT ?2")?;
         let rows = select.query_map(params![conversation, limit], outbox_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

@@ -2,7 +2,7 @@
 
 use comptoir_content::{
     AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey,
-    Statement, TillCertificate,
+    Statement, TillCertificate, Timestamp,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::session::make_key_package;
@@ -17,6 +17,8 @@ const CERTIFICATE_LIFE_MS: i64 = 3 * 365 * 24 * 3_600_000;
 /// Key packages that the relay should hold for us, and when to refill.
 pub(crate) const KEY_PACKAGES_WANTED: u32 = 50;
 pub(crate) const KEY_PACKAGES_FEW: u32 = 20;
+/// Key packages are replaced after this long, well before they expire: 30 days, in milliseconds.
+const KEY_PACKAGES_RENEWED_MS: i64 = 30 * 24 * 3_600_000;
 
 /// What a new account is made with.
 pub(crate) struct NewAccount<'a> {
@@ -151,12 +153,15 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     let me = tx.me_row()?.ok_or(TurnError::NotFound { what: "account" })?;
     tx.sql.execute("UPDATE me SET registered = 1", [])?;
     let incarnation = tx.kv("relay.incarnation")?;
-    if incarnation.as_deref() != Some(&welcome.incarnation.0[..]) {
-        // Another life of the relay's database: its sequence numbers are not the ones we counted.
+    let seq = tx.kv_u64("relay.seq")?;
+    let other_life = incarnation.as_deref() != Some(&welcome.incarnation.0[..]);
+    // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
+    // it forgot before this device came back is not waited for.
+    if other_life || welcome.head_seq < seq || welcome.acked_seq > seq {
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
-    if welcome.key_packages_left < KEY_PACKAGES_FEW {
+    if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || key_packages_age(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
     let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
@@ -173,21 +178,66 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     Ok(())
 }
 
-/// Makes key packages for the relay to hand out while this device is away.
+/// True when the key packages at the relay were made so long ago that others should be there before they expire.
+fn key_packages_age(tx: &Tx<'_>) -> Result<bool, TurnError> {
+    let made_at = i64::try_from(tx.kv_u64("key_packages.made_at")?).unwrap_or(0);
+    Ok(tx.now.since_ms(Timestamp(made_at)) >= KEY_PACKAGES_RENEWED_MS)
+}
+
+/// Makes key packages for the relay to hand out while this device is away, the last resort among them. The relay keeps
+/// the newest.
 pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> {
     let me = tx.me()?;
     let packages =
         (0..KEY_PACKAGES_WANTED).map(|_| make_key_package(&tx.mls, &me, false)).collect::<Result<Vec<_>, _>>()?;
-    let last_resort = match tx.kv("last_resort")? {
-        Some(_) => None,
-        None => Some(make_key_package(&tx.mls, &me, true)?),
-    };
+    let last_resort = Some(make_key_package(&tx.mls, &me, true)?);
     Ok(wire::Request::PublishKeyPackages { packages, last_resort })
 }
 
 /// The relay has them.
 pub(crate) fn key_packages_published(tx: &mut Tx<'_>) -> Result<(), TurnError> {
-    tx.set_kv("last_resort", &[1])
+    tx.set_kv_u64("key_packages.used", 0)?;
+    tx.set_kv_u64("key_packages.made_at", u64::try_from(tx.now.0).unwrap_or(0))
+}
+
+/// Somebody invited this device, with one of its key packages. A device that stays connected for weeks has to see to it
+/// that some are left.
+pub(crate) fn key_package_used(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    let used = tx.kv_u64("key_packages.used")?.saturating_add(1);
+    tx.set_kv_u64("key_packages.used", used)?;
+    if used >= u64::from(KEY_PACKAGES_WANTED - KEY_PACKAGES_FEW) || key_packages_age(tx)? {
+        tx.effect(Effect::Ask(Question::KeyPackages));
+    }
+    Ok(())
+}
+
+/// The relay does not let this device in. Says whether another try should go differently: one that does not know the
+/// device may have been restored from a copy that is older than the account, so the account is made known again; one that
+/// knows the account without the device has to hear of it from a sibling.
+pub(crate) fn not_let_in(tx: &mut Tx<'_>, code: wire::ErrorCode) -> Result<bool, TurnError> {
+    let registered = match code {
+        wire::ErrorCode::UnknownDevice => false,
+        wire::ErrorCode::Conflict => true,
+        wire::ErrorCode::BadFrame
+        | wire::ErrorCode::Unauthenticated
+        | wire::ErrorCode::NotFound
+        | wire::ErrorCode::Forbidden
+        | wire::ErrorCode::RateLimited
+        | wire::ErrorCode::Unavailable
+        | wire::ErrorCode::TooLarge => return Ok(false),
+    };
+    let changed = tx.sql.execute("UPDATE me SET registered = ?1 WHERE registered <> ?1", [registered])?;
+    Ok(changed > 0)
+}
+
+/// The relay's copy of our own log is `len` entries long. What it lacks goes on, entry by entry.
+pub(crate) fn log_appended(tx: &mut Tx<'_>, len: u64) -> Result<(), TurnError> {
+    let me = tx.me()?;
+    let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    if len < own.head.len {
+        tx.effect(Effect::Ask(Question::AppendLog { len }));
+    }
+    Ok(())
 }
 
 /// Certifies a sibling device: it is written into the log, the relay is told, and it is invited into all conversations.

@@ -49,12 +49,15 @@ pub(crate) fn ask_for_log(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnErro
 
 pub(crate) fn ask_for_logs(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     let wanted: Vec<[u8; 20]> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT id FROM account WHERE log IS NULL OR wanted_hash IS NOT NULL")?;
+        let mut select = tx.sql.prepare_cached(
+            "SELECT id FROM account WHERE log IS NULL OR wanted_hash IS NOT NULL
+                 OR id IN (SELECT account FROM held WHERE reason = 'account')",
+        )?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in wanted {
-        ask_for_log(tx, AccountId(id))?;
+        let from = tx.account(AccountId(id))?.map_or(0, |account| account.head.len);
+        tx.effect(Effect::Ask(Question::Log { account: AccountId(id), from }));
     }
     Ok(())
 }

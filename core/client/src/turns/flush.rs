@@ -44,10 +44,7 @@ pub(crate) fn due(tx: &mut Tx<'_>, in_flight: &HashSet<i64>) -> Result<Vec<(Sent
     let mut batch = Batch::default();
     for id in conversations {
         let conversation = tx.conversation_by_id(id)?;
-        let mut rows = tx.outbox_of(id, ROWS_PER_CONVERSATION)?;
-        // The opening of a group comes before whatever was written before there was one.
-        rows.sort_by_key(|row| (row.kind != "open", row.id));
-        for row in rows {
+        for row in tx.outbox_of(id, ROWS_PER_CONVERSATION)? {
             if row.not_before > tx.now {
                 break;
             }
@@ -118,6 +115,7 @@ fn change(tx: &Tx<'_>, conversation: &ConversationRow, row: &OutboxRow) -> Resul
         }
     } else {
         wire::Request::SubmitCommit {
+            peer: wire::AccountId(conversation.peer.0),
             conversation: to_wire_conversation(conversation.uid),
             generation: row.generation,
             epoch: row.epoch,

@@ -14,7 +14,7 @@ use comptoir_engine::{Refused, limits};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
-use super::{checkout, contacts, held, members, send};
+use super::{account, checkout, contacts, held, members, send};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, NewMessage, Tx};
 
@@ -50,18 +50,29 @@ pub(crate) struct News {
 pub(crate) fn receive_batch(tx: &mut Tx<'_>, items: &[wire::Item]) -> Result<(), TurnError> {
     let mut news = News::default();
     let mut seq = tx.kv_u64("relay.seq")?;
-    for item in items.iter().filter(|item| item.seq > seq) {
+    for item in items {
+        if item.seq <= seq {
+            continue;
+        }
+        follows(item, seq)?;
         open(tx, &Arrived::of(item), &mut news)?;
+        seq = item.seq;
     }
-    seq = items.iter().map(|item| item.seq).max().unwrap_or(0).max(seq);
     finish(tx, news, seq)
+}
+
+/// The numbers of a mailbox are dense: whatever is missing was never stored here.
+fn follows(item: &wire::Item, seq: u64) -> Result<(), TurnError> {
+    if seq.checked_add(1) == Some(item.seq) { Ok(()) } else { Err(TurnError::Gap) }
 }
 
 /// Takes one envelope whatever comes of it: applied, or kept for later with the reason.
 pub(crate) fn receive_one(tx: &mut Tx<'_>, item: &wire::Item) -> Result<(), TurnError> {
-    if item.seq <= tx.kv_u64("relay.seq")? {
+    let seq = tx.kv_u64("relay.seq")?;
+    if item.seq <= seq {
         return Ok(());
     }
+    follows(item, seq)?;
     let mut news = News::default();
     open(tx, &Arrived::of(item), &mut news)?;
     finish(tx, news, item.seq)
@@ -112,6 +123,7 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
     let peer = peer.ok_or(SessionError::Member { why: "nobody else is there" })?;
     let generation = group.generation;
     tx.keep_group(group);
+    account::key_package_used(tx)?;
     let conversation = tx.conversation_with(me.account, peer)?;
     let state = match conversation.state {
         // The group that was ours is gone already.
