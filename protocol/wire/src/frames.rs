@@ -39,8 +39,9 @@ pub enum Request {
         token_hash: [u8; 32],
         envelopes: Vec<Envelope>,
     },
-    /// Moves a conversation from `epoch` to `epoch + 1` and deposits the commit, both or neither.
+    /// Moves the conversation with `peer` from `epoch` to `epoch + 1` and deposits the commit, both or neither.
     SubmitCommit {
+        peer: AccountId,
         conversation: ConversationId,
         generation: u32,
         epoch: u64,

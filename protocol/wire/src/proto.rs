@@ -331,6 +331,8 @@ pub(crate) struct SubmitCommit {
     pub(crate) uid: Vec<u8>,
     #[prost(message, repeated, tag = "7")]
     pub(crate) envelopes: Vec<Envelope>,
+    #[prost(bytes = "vec", tag = "8")]
+    pub(crate) peer: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]

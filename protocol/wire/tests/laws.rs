@@ -95,10 +95,10 @@ fn request() -> impl Strategy<Value = Request> {
                 Request::OpenGeneration { peer, conversation, generation, token_hash, envelopes }
             }
         ),
-        (conversation(), any::<(u32, u64, [u8; 32], [u8; 32], [u8; 16])>(), envelopes()).prop_map(
-            |(conversation, (generation, epoch, token, next_token_hash, uid), envelopes)| {
+        (account(), conversation(), any::<(u32, u64, [u8; 32], [u8; 32], [u8; 16])>(), envelopes()).prop_map(
+            |(peer, conversation, (generation, epoch, token, next_token_hash, uid), envelopes)| {
                 let (token, uid) = (CommitToken(token), Uid(uid));
-                Request::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes }
+                Request::SubmitCommit { peer, conversation, generation, epoch, token, next_token_hash, uid, envelopes }
             }
         ),
     ]

@@ -127,12 +127,14 @@ fn a_window_is_brought_into_its_range() {
 fn called(field: &str) -> &str {
     match field {
         "to" | "devices" => "device",
+        "peer" => "account",
         field => field,
     }
 }
 
 /// Fields of a fixed length.
-const EXACT: [&str; 17] = [
+const EXACT: [&str; 18] = [
+    "peer",
     "device",
     "devices",
     "to",

@@ -82,13 +82,22 @@ pub(super) async fn serve<S: RelayStore>(
                     let opening = Opening { from: *account, conversation, generation, token_hash, envelopes };
                     desk.open_generation(peer, opening).await
                 }
-                Request::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes } => {
+                Request::SubmitCommit {
+                    peer,
+                    conversation,
+                    generation,
+                    epoch,
+                    token,
+                    next_token_hash,
+                    uid,
+                    envelopes,
+                } => {
                     let mut token_hash = [0; 32];
                     token_hash.copy_from_slice(digest(&SHA256, &token.0).as_ref());
                     let from = *account;
                     let commit =
                         Commit { from, conversation, generation, epoch, token_hash, next_token_hash, uid, envelopes };
-                    desk.submit_commit(commit).await
+                    desk.submit_commit(peer, commit).await
                 }
                 Request::Authenticate { .. } | Request::CreateAccount(_) | Request::ReadLog { .. } => {
                     Err(refuse(ErrorCode::Conflict, "body: not here"))
@@ -212,20 +221,27 @@ impl<S: RelayStore> Desk<'_, S> {
     }
 
     async fn open_generation(&self, peer: AccountId, opening: Opening) -> Answered {
-        if opening.conversation != between(self.account, peer) {
-            return Err(refuse(ErrorCode::Forbidden, "conversation: not of this account and the peer"));
-        }
+        self.check_membership(opening.conversation, peer)?;
         self.check_envelopes(&opening.envelopes, Some((opening.conversation, opening.generation))).await?;
         let to = recipients(&opening.envelopes);
         let ordered = self.shared.store.open_generation(opening, self.shared.clock.now_ms()).await;
         self.ordered(&to, ordered)
     }
 
-    async fn submit_commit(&self, commit: Commit) -> Answered {
+    async fn submit_commit(&self, peer: AccountId, commit: Commit) -> Answered {
+        self.check_membership(commit.conversation, peer)?;
         self.check_envelopes(&commit.envelopes, Some((commit.conversation, commit.generation))).await?;
         let to = recipients(&commit.envelopes);
         let ordered = self.shared.store.submit_commit(commit, self.shared.clock.now_ms()).await;
         self.ordered(&to, ordered)
+    }
+
+    /// Before the store is asked: what it answers tells where a conversation stands.
+    fn check_membership(&self, conversation: ConversationId, peer: AccountId) -> Result<(), Reply> {
+        if conversation == between(self.account, peer) {
+            return Ok(());
+        }
+        Err(refuse(ErrorCode::Forbidden, "conversation: not of this account and the peer"))
     }
 
     async fn ack(&self, line: &Line, upto_seq: u64) {

@@ -116,6 +116,7 @@ pub struct Opening {
 /// A step of a conversation from `epoch` to `epoch + 1`.
 #[derive(Clone, Debug)]
 pub struct Commit {
+    /// Who submits it. The caller has checked that it is one of the conversation's two accounts.
     pub from: AccountId,
     pub conversation: ConversationId,
     pub generation: u32,

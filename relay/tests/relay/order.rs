@@ -27,6 +27,7 @@ fn open(generation: u32, envelopes: Vec<Envelope>) -> Request {
 
 fn submit(epoch: u64, n: u64, to: &Person) -> Request {
     Request::SubmitCommit {
+        peer: Person::new("Bob").account(),
         conversation: thread("Bob"),
         generation: 0,
         epoch,
@@ -58,8 +59,10 @@ async fn of_two_commits_one_wins_and_the_other_learns_where_things_stand() {
     assert_eq!(ordered(&mut at_alice, open(0, vec![welcome])).await.status, OrderStatus::Accepted);
     at_phone.deliveries(1).await;
 
-    let (one, two) =
-        tokio::join!(ordered(&mut at_alice, submit(1, 10, &phone)), ordered(&mut at_bob, submit(1, 20, &phone)));
+    let (one, two) = tokio::join!(
+        ordered(&mut at_alice, submit(1, 10, &phone)),
+        ordered(&mut at_bob, from_bob(submit(1, 20, &phone)))
+    );
     let (winner, loser) = if one.status == OrderStatus::Accepted { (one, two) } else { (two, one) };
     assert_eq!((winner.status, winner.generation, winner.epoch), (OrderStatus::Accepted, 0, 2));
     assert_eq!((loser.status, loser.generation, loser.epoch), (OrderStatus::Stale, 0, 2));
@@ -69,35 +72,69 @@ async fn of_two_commits_one_wins_and_the_other_learns_where_things_stand() {
     assert_eq!(items[0].envelope.kind, EnvelopeKind::Commit);
 
     // The winner's answer may be lost: the same again is a duplicate, and the phone gets nothing twice.
-    let (line, n) = if items[0].envelope.uid == uid(10) { (&mut at_alice, 10) } else { (&mut at_bob, 20) };
-    let again = ordered(line, submit(1, n, &phone)).await;
+    let again = if items[0].envelope.uid == uid(10) {
+        ordered(&mut at_alice, submit(1, 10, &phone)).await
+    } else {
+        ordered(&mut at_bob, from_bob(submit(1, 20, &phone))).await
+    };
     assert_eq!((again.status, again.accepted_at_ms), (OrderStatus::Duplicate, winner.accepted_at_ms));
     assert_eq!(again.outcomes[0].status, DepositStatus::Duplicate);
     // The loser does it again in the new epoch.
-    assert_eq!(ordered(&mut at_bob, submit(2, 30, &phone)).await.status, OrderStatus::Accepted);
+    assert_eq!(ordered(&mut at_bob, from_bob(submit(2, 30, &phone))).await.status, OrderStatus::Accepted);
     let items = at_phone.deliveries(1).await;
     assert_eq!((items[0].seq, items[0].envelope.uid), (3, uid(30)));
+}
+
+/// The same commit from the other of the two accounts.
+fn from_bob(mut commit: Request) -> Request {
+    let Request::SubmitCommit { peer, .. } = &mut commit else { unreachable!() };
+    *peer = Person::new("Alice").account();
+    commit
 }
 
 #[tokio::test]
 async fn without_the_token_of_the_epoch_nothing_moves() {
     let world = World::open().await;
-    let [alice, mallory] = ["Alice", "Mallory"].map(Person::new);
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
     let mut at_alice = world.arrive(&alice).await;
-    let mut at_mallory = world.arrive(&mallory).await;
+    let mut at_bob = world.arrive(&bob).await;
     ordered(&mut at_alice, open(0, vec![])).await;
-    let mut forged = submit(1, 66, &alice);
-    let Request::SubmitCommit { token: shown, .. } = &mut forged else { unreachable!() };
-    *shown = CommitToken([66; 32]);
-    let refused = ordered(&mut at_mallory, forged).await;
-    assert_eq!((refused.status, refused.epoch), (OrderStatus::Forbidden, 1));
-    // The hash itself is no token.
-    let mut forged = submit(1, 66, &alice);
-    let Request::SubmitCommit { token: shown, .. } = &mut forged else { unreachable!() };
-    *shown = CommitToken(hash(&token(1)));
-    assert_eq!(ordered(&mut at_mallory, forged).await.status, OrderStatus::Forbidden);
+    // Not the token, and the hash that the relay knows, which is no token either.
+    for wrong in [CommitToken([66; 32]), CommitToken(hash(&token(1)))] {
+        let mut forged = from_bob(submit(1, 66, &alice));
+        let Request::SubmitCommit { token: shown, .. } = &mut forged else { unreachable!() };
+        *shown = wrong;
+        let refused = ordered(&mut at_bob, forged).await;
+        assert_eq!((refused.status, refused.epoch), (OrderStatus::Forbidden, 1));
+    }
     assert_eq!(world.metric("mailbox_messages").await, 0);
-    assert_eq!(ordered(&mut at_alice, submit(1, 1, &mallory)).await.status, OrderStatus::Accepted);
+    assert_eq!(ordered(&mut at_alice, submit(1, 1, &bob)).await.status, OrderStatus::Accepted);
+}
+
+#[tokio::test]
+async fn a_stranger_does_not_learn_where_a_conversation_stands() {
+    let world = World::open().await;
+    let [alice, bob, mallory] = ["Alice", "Bob", "Mallory"].map(Person::new);
+    let mut at_alice = world.arrive(&alice).await;
+    drop(world.arrive(&bob).await);
+    let mut at_mallory = world.arrive(&mallory).await;
+    let ask = |named: &Person| {
+        let mut commit = submit(1, 66, &alice);
+        let Request::SubmitCommit { peer, .. } = &mut commit else { unreachable!() };
+        *peer = named.account();
+        commit
+    };
+    // Before the two have ever talked and after it, whomever she names and whatever she shows: the same words.
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        for named in [&alice, &bob, &mallory] {
+            answers.push(at_mallory.refused(ask(named)).await);
+        }
+        ordered(&mut at_alice, open(0, vec![])).await;
+    }
+    assert_eq!(answers[0].code, ErrorCode::Forbidden);
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(ordered(&mut at_alice, submit(1, 1, &bob)).await.status, OrderStatus::Accepted);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ impl Request {
                     peer: peer.0.to_vec(),
                 })
             }
-            Self::SubmitCommit { conversation, generation, epoch, token, next_token_hash, uid, envelopes } => {
+            Self::SubmitCommit { peer, conversation, generation, epoch, token, next_token_hash, uid, envelopes } => {
                 ClientBody::SubmitCommit(proto::SubmitCommit {
                     conversation: conversation.0.to_vec(),
                     generation,
@@ -74,6 +74,7 @@ impl Request {
                     next_token_hash: next_token_hash.to_vec(),
                     uid: uid.0.to_vec(),
                     envelopes: Envelope::all_into_proto(envelopes),
+                    peer: peer.0.to_vec(),
                 })
             }
         };
@@ -144,6 +145,7 @@ impl Request {
                 envelopes: Envelope::all_from_proto(open.envelopes)?,
             },
             ClientBody::SubmitCommit(commit) => Self::SubmitCommit {
+                peer: AccountId::from_slice(&commit.peer)?,
                 conversation: ConversationId::from_slice(&commit.conversation)?,
                 generation: commit.generation,
                 epoch: commit.epoch,

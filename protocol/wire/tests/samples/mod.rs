@@ -118,6 +118,7 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
             "submit_commit",
             u64::MAX,
             Request::SubmitCommit {
+                peer: AccountId(bytes(0x54)),
                 conversation: ConversationId(bytes(0x50)),
                 generation: 3,
                 epoch: 7,
