@@ -161,12 +161,20 @@ async fn orders(out: &Out, shop: &Path) -> Result<(), Failure> {
     let words: Vec<String> = rows
         .iter()
         .map(|row| {
-            let refunded = match row.refunded_minor {
+            let part = |minor: i64, before: &str, after: &str| match minor {
                 0 => String::new(),
-                minor => format!(", {} refunded", written(minor, &row.currency)),
+                minor => format!("{before}{}{after}", written(minor, &row.currency)),
             };
+            let refunded = part(row.refunded_minor, ", ", " refunded");
+            let failed = part(row.refunds_failed_minor, " · REFUND FAILED: ", " was refused by the provider");
+            let unsure = part(
+                row.refunds_quarantined_minor,
+                " · LOOK AT THIS: the provider's answer about a refund of ",
+                " does not match",
+            );
             let look = if row.quarantined { " · LOOK AT THIS: the provider's answer does not match" } else { "" };
-            format!("{}  {}  {}{refunded}{look}\n    {}", row.amount, plain(&row.title), row.state, row.order)
+            let state = &row.state;
+            format!("{}  {}  {state}{refunded}{failed}{unsure}{look}\n    {}", row.amount, plain(&row.title), row.order)
         })
         .collect();
     out.say(&answer, if words.is_empty() { "No orders yet.".to_owned() } else { words.join("\n") });

@@ -105,11 +105,13 @@ CREATE TABLE refund (
     surplus INTEGER NOT NULL,
     amount_minor INTEGER NOT NULL,
     currency TEXT NOT NULL,
-    state TEXT NOT NULL,            -- asking, pending, done, failed
+    state TEXT NOT NULL,            -- asking, pending, done, failed, quarantined
     provider_refund TEXT,
     reason TEXT,
     statement BLOB,                 -- signed, once done
     created_at INTEGER NOT NULL,
+    creation INTEGER NOT NULL DEFAULT 1,    -- counts up when it is created anew; each has an idempotency key of its own
+    creation_at INTEGER NOT NULL,
     tries INTEGER NOT NULL DEFAULT 0,
     wake_at INTEGER
 ) STRICT, WITHOUT ROWID;

@@ -95,10 +95,9 @@ impl Gateway {
         client
             .turn(|tx| {
                 tx.sql().execute(
-                    "UPDATE attempt SET wake_at = min(wake_at, ?1) WHERE wake_at IS NOT NULL AND state <> 'requested'",
+                    "UPDATE attempt SET wake_at = ?1 WHERE quarantined IS NULL AND (wake_at > ?1 OR state = 'requested')",
                     params![tx.now.0],
                 )?;
-                tx.sql().execute("UPDATE attempt SET wake_at = ?1 WHERE state = 'requested'", params![tx.now.0])?;
                 tx.sql().execute("UPDATE refund SET wake_at = ?1 WHERE wake_at IS NOT NULL", params![tx.now.0])?;
                 Ok(())
             })

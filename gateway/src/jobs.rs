@@ -13,7 +13,7 @@ use crate::turns::payment::{Next, payment_moved};
 use crate::turns::refund::{self, RefundRow, refund_answered};
 
 /// A creation is sent again under its key for this long, well within what providers keep keys for; later it is looked up.
-const RESEND_MS: i64 = 12 * 3_600_000;
+pub(crate) const RESEND_MS: i64 = 12 * 3_600_000;
 /// Pages of a provider's list that are read in one round to find a payment.
 const FIND_PAGES_MAX: usize = 100;
 
@@ -46,7 +46,8 @@ pub(crate) async fn run_due(desk: &Desk<'_>) -> Result<Option<i64>, ClientError>
     desk.client
         .turn(|tx| {
             Ok(tx.sql().query_row(
-                "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM attempt UNION ALL SELECT min(wake_at) FROM refund)",
+                "SELECT min(at) FROM (SELECT min(wake_at) AS at FROM attempt WHERE quarantined IS NULL
+                     UNION ALL SELECT min(wake_at) FROM refund)",
                 [],
                 |row| row.get(0),
             )?)
@@ -170,17 +171,19 @@ async fn give_back(desk: &Desk<'_>, refund: &RefundRow, attempt: &AttemptRow) ->
     let outcome = match (provider_of(desk, attempt), attempt.attempt.provider_payment.as_deref()) {
         (Some(provider), Some(charge)) => {
             let reference = refund.id.to_string();
-            let key = format!("{reference}.refund");
+            let key = format!("{reference}.refund.{}", refund.creation);
             let ask = RefundOf {
                 provider_payment: charge,
                 amount: refund.amount,
                 reference: &reference,
                 idempotency_key: &key,
             };
-            let fresh = desk.client.turn(move |tx| Ok(tx.now)).await?.since_ms(refund.created_at) < RESEND_MS;
-            let request = if fresh { provider.refund(&ask) } else { provider.find_refund(charge) };
+            let fresh = desk.client.turn(move |tx| Ok(tx.now)).await?.since_ms(refund.creation_at) < RESEND_MS;
+            // One that the provider has named is there: it is only looked up.
+            let creates = fresh && !refund.is_named;
+            let request = if creates { provider.refund(&ask) } else { provider.find_refund(charge) };
             match send(desk, &request).await {
-                Some(response) if fresh => provider.parse_refund(&response),
+                Some(response) if creates => provider.parse_refund(&response),
                 Some(response) => provider.parse_found_refund(&response, &reference),
                 None => RefundOutcome::NoAnswer,
             }

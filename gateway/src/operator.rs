@@ -87,6 +87,10 @@ pub struct OrderRow {
     /// Where the newest attempt stands: starting, requested, unknown, captured, dead.
     pub state: String,
     pub refunded_minor: i64,
+    /// What should have gone back, surplus too, and the provider refused. It stays with the shop until somebody acts.
+    pub refunds_failed_minor: i64,
+    /// What should have gone back, and nobody knows whether it did. A person has to look.
+    pub refunds_quarantined_minor: i64,
     pub provider: String,
     pub placed_at_ms: i64,
     /// A person has to look: the provider spoke of other money than was asked for.
@@ -150,8 +154,13 @@ async fn orders(State(office): State<Office>, headers: HeaderMap) -> Response {
     }
     let found = office.shared.client.view(|db| {
         let mut select = db.prepare_cached(
-            "SELECT attempt.*, (SELECT coalesce(sum(amount_minor), 0) FROM refund
-                 WHERE refund.order_id = attempt.order_id AND surplus = 0 AND refund.state = 'done') AS refunded
+            "SELECT attempt.*,
+                 (SELECT coalesce(sum(amount_minor), 0) FROM refund
+                     WHERE refund.order_id = attempt.order_id AND surplus = 0 AND refund.state = 'done') AS refunded,
+                 (SELECT coalesce(sum(amount_minor), 0) FROM refund
+                     WHERE refund.order_id = attempt.order_id AND refund.state = 'failed') AS failed,
+                 (SELECT coalesce(sum(amount_minor), 0) FROM refund
+                     WHERE refund.order_id = attempt.order_id AND refund.state = 'quarantined') AS unsure
              FROM attempt WHERE attempt.attempt = (SELECT max(attempt) FROM attempt AS newest
                  WHERE newest.order_id = attempt.order_id) ORDER BY created_at DESC LIMIT 1000",
         )?;
@@ -166,6 +175,8 @@ async fn orders(State(office): State<Office>, headers: HeaderMap) -> Response {
                     currency: row.get("currency")?,
                     state: row.get("state")?,
                     refunded_minor: row.get("refunded")?,
+                    refunds_failed_minor: row.get("failed")?,
+                    refunds_quarantined_minor: row.get("unsure")?,
                     provider: row.get("provider")?,
                     placed_at_ms: row.get("created_at")?,
                     quarantined: row.get::<_, Option<String>>("quarantined")?.is_some(),

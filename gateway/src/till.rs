@@ -183,7 +183,7 @@ pub(crate) fn attempts_of_payment(db: &rusqlite::Connection, payment: PaymentId)
 }
 
 pub(crate) fn attempts_due(db: &rusqlite::Connection, now: Timestamp) -> Result<Vec<AttemptRow>, TurnError> {
-    select(db, "wake_at <= ?1", &now.0)
+    select(db, "wake_at <= ?1 AND quarantined IS NULL", &now.0)
 }
 
 pub(crate) fn attempt(db: &rusqlite::Connection, payment: PaymentId, number: u32) -> Result<AttemptRow, TurnError> {

@@ -113,25 +113,60 @@ impl Bakery {
 
     /// Charges that the provider made, in minor units.
     pub async fn charges(&self) -> Vec<i64> {
+        self.events("payment.succeeded").await.into_iter().map(|(_, amount)| amount).collect()
+    }
+
+    /// Refunds that the provider made, in minor units.
+    pub async fn gave_back(&self) -> Vec<i64> {
+        self.events("refund.succeeded").await.into_iter().map(|(_, amount)| amount).collect()
+    }
+
+    /// What happened at the provider: ids and minor units.
+    async fn events(&self, kind: &str) -> Vec<(String, i64)> {
         let url = format!("http://{}/v1/events", self.provider_address);
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         let response = client.get(url).bearer_auth(SECRET).send().await.expect("the provider answers");
         let events: serde_json::Value = response.json().await.expect("JSON");
         let list = events["events"].as_array().expect("a list").clone();
-        let mut charges: Vec<(String, i64)> = list
+        let mut found: Vec<(String, i64)> = list
             .iter()
-            .filter(|event| event["type"] == "payment.succeeded")
+            .filter(|event| event["type"] == kind)
             .map(|event| {
-                let payment = &event["data"];
-                (
-                    payment["id"].as_str().expect("an id").to_owned(),
-                    payment["amount_minor"].as_i64().expect("an amount"),
-                )
+                let what = &event["data"];
+                (what["id"].as_str().expect("an id").to_owned(), what["amount_minor"].as_i64().expect("an amount"))
             })
             .collect();
-        charges.sort();
-        charges.dedup();
-        charges.into_iter().map(|(_, amount)| amount).collect()
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// A refund of the one charge there is that the till did not ask for, as somebody makes it on the provider's own page.
+    pub async fn provider_refunds(&self, reference: &str, amount_minor: i64) {
+        let payment = self.events("payment.succeeded").await[0].0.clone();
+        let url = format!("http://{}/v1/refunds", self.provider_address);
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let body = serde_json::json!({ "payment": payment, "amount_minor": amount_minor, "reference": reference });
+        let request = client.post(url).bearer_auth(SECRET).header("idempotency-key", "by-hand").json(&body);
+        assert_eq!(request.send().await.expect("the provider answers").status(), 201);
+    }
+
+    /// The provider says something else from now on than it did: the one piece of its books is another.
+    pub async fn provider_changes_its_mind(&mut self, town: &Town, from: &str, to: &str) {
+        self.provider_goes_down().await;
+        let file = town.dir.path().join("sandbox.json");
+        let books = std::fs::read_to_string(&file).expect("its books");
+        assert!(books.contains(from), "{books}");
+        std::fs::write(&file, books.replace(from, to)).expect("its books");
+        self.provider_comes_back(town).await;
+    }
+
+    /// The operator's list of orders.
+    pub async fn orders(&self, town: &Town) -> Vec<comptoir_gateway::OrderRow> {
+        let (status, orders) =
+            comptoir_gateway::call(&town.bakery_dir(), "/orders", None).await.expect("the till answers");
+        assert_eq!(status, 200, "{orders}");
+        serde_json::from_value(orders).expect("orders")
     }
 
     /// The operator's view of the books.

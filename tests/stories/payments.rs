@@ -238,6 +238,112 @@ async fn a_provider_that_is_down_delays_the_payment_and_loses_nothing() {
     assert_eq!(bakery.charges().await, [120]);
 }
 
+/// Alice has paid for a croissant, and the provider went away before it was to give money back.
+async fn a_refund_in_the_dark(amount_minor: i64) -> (Town, Bakery, Person, ConversationId, String) {
+    let (town, mut bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    bakery.provider_goes_down().await;
+    let (status, answer) = bakery.refunds(&town, sheet.order, Some(amount_minor)).await;
+    assert_eq!(status, 200, "{answer}");
+    bakery.closes().await;
+    (town, bakery, alice, chat, answer["refund"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_refund_that_the_provider_never_heard_of_is_made_after_half_a_day() {
+    let (town, mut bakery, alice, chat, _) = a_refund_in_the_dark(50).await;
+    town.pass(13 * HOUR_MS);
+    bakery.provider_comes_back(&town).await;
+    bakery.opens(&town).await;
+    let partly = alice.bill_is(chat, PaymentState::PartRefunded).await;
+    assert_eq!(partly.refunded.minor(), 50);
+    assert_eq!(bakery.gave_back().await, [50]);
+}
+
+#[tokio::test]
+async fn a_refund_whose_answer_was_lost_is_found_and_not_made_twice() {
+    let (town, mut bakery, alice, chat, refund) = a_refund_in_the_dark(50).await;
+    town.pass(13 * HOUR_MS);
+    bakery.provider_comes_back(&town).await;
+    bakery.provider_refunds(&refund, 50).await;
+    bakery.opens(&town).await;
+    alice.bill_is(chat, PaymentState::PartRefunded).await;
+    assert_eq!(bakery.gave_back().await, [50]);
+}
+
+#[tokio::test]
+async fn a_refund_of_another_amount_than_was_asked_stays_counted_and_waits_for_a_person() {
+    let (town, mut bakery, _alice, _chat, refund) = a_refund_in_the_dark(50).await;
+    town.pass(13 * HOUR_MS);
+    bakery.provider_comes_back(&town).await;
+    bakery.provider_refunds(&refund, 60).await;
+    bakery.opens(&town).await;
+    let order = until_orders(&town, &bakery, |order| order.refunds_quarantined_minor == 50).await;
+    assert_eq!((order.refunded_minor, order.refunds_failed_minor), (0, 0));
+    let (status, answer) = bakery.refunds(&town, order.order.parse().unwrap(), Some(71)).await;
+    assert_eq!((status, &answer["error"]["code"]), (422, &"refund.too_large".into()), "{answer}");
+}
+
+#[tokio::test]
+async fn a_refund_that_the_provider_refuses_is_seen_by_the_merchant() {
+    let (town, mut bakery, _alice, _chat, _) = a_refund_in_the_dark(50).await;
+    bakery.provider_comes_back(&town).await;
+    bakery.provider_refunds("by-hand", 100).await;
+    bakery.opens(&town).await;
+    let order = until_orders(&town, &bakery, |order| order.refunds_failed_minor == 50).await;
+    assert_eq!((order.refunded_minor, order.refunds_quarantined_minor), (0, 0));
+    assert_eq!(bakery.gave_back().await, [100]);
+}
+
+#[tokio::test]
+async fn money_that_does_not_match_waits_for_a_person_whoever_asks() {
+    let (town, mut bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    bakery.provider_changes_its_mind(&town, "\"amount_minor\":120", "\"amount_minor\":121").await;
+    town.pass(MINUTE_MS);
+    bakery.ticks().await;
+    until_orders(&town, &bakery, |order| order.quarantined).await;
+    // What the provider says now would pay; what it said before is still to be explained.
+    bakery.provider_changes_its_mind(&town, "\"amount_minor\":121", "\"amount_minor\":120").await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    for _ in 0..2 {
+        bakery.closes().await;
+        bakery.opens(&town).await;
+        town.pass(MINUTE_MS);
+        alice.client.tick().await.unwrap();
+        alice.syncs().await;
+    }
+    bakery.closes().await;
+    bakery.opens(&town).await;
+    alice.syncs().await;
+    assert_eq!(bakery.books(&town).await["postings"], 0);
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::Settling);
+    assert!(bakery.orders(&town).await[0].quarantined);
+}
+
+/// The one order at the till, once it is like this. Each of the till's answers is an exchange, so nobody sleeps.
+async fn until_orders(
+    town: &Town,
+    bakery: &Bakery,
+    done: impl Fn(&comptoir_gateway::OrderRow) -> bool,
+) -> comptoir_gateway::OrderRow {
+    let waiting = async {
+        loop {
+            let order = bakery.orders(town).await.remove(0);
+            if done(&order) {
+                return order;
+            }
+        }
+    };
+    tokio::time::timeout(comptoir_tests::PATIENCE, waiting).await.expect("the till never got there")
+}
+
 /// Minutes pass, at most `minutes`, until the bill is in this state. Till and phone look at the clock after each.
 async fn time_goes_by(
     town: &Town,

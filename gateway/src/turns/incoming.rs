@@ -271,7 +271,9 @@ fn asked(tx: &mut Tx<'_>, till: &Till, message: &Incoming, ask: AskPayment) -> R
             if row.attempt.state.is_live() {
                 // Somebody waits: look at the provider now.
                 tx.sql()
-                    .prepare_cached("UPDATE attempt SET wake_at = ?3 WHERE payment = ?1 AND attempt = ?2")?
+                    .prepare_cached(
+                        "UPDATE attempt SET wake_at = ?3 WHERE payment = ?1 AND attempt = ?2 AND quarantined IS NULL",
+                    )?
                     .execute(params![row.payment.0, row.number, tx.now.0])?;
             }
             answer_again(tx, till, row)

@@ -9,6 +9,7 @@ use comptoir_engine::ledger::Kind;
 use comptoir_engine::outbox::next_try;
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, Row, params};
 
+use crate::jobs::RESEND_MS;
 use crate::provider::RefundOutcome;
 use crate::till::{self, AttemptRow};
 use crate::turns::post::{self, Posting};
@@ -23,7 +24,11 @@ pub(crate) struct RefundRow {
     pub(crate) surplus: bool,
     pub(crate) amount: Amount,
     pub(crate) tries: u32,
-    pub(crate) created_at: Timestamp,
+    /// Counts the creations, each under a key of its own, and when this one was first sent.
+    pub(crate) creation: u32,
+    pub(crate) creation_at: Timestamp,
+    /// The provider has it, and gave it a name.
+    pub(crate) is_named: bool,
 }
 
 fn row(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<(RefundRow, String)> {
@@ -39,7 +44,9 @@ fn row(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<(RefundRow, String
         surplus: row.get("surplus")?,
         amount,
         tries: row.get("tries")?,
-        created_at: Timestamp(row.get("created_at")?),
+        creation: row.get("creation")?,
+        creation_at: Timestamp(row.get("creation_at")?),
+        is_named: row.get::<_, Option<String>>("provider_refund")?.is_some(),
     };
     Ok((refund, row.get("state")?))
 }
@@ -54,8 +61,9 @@ pub(crate) fn ask(
 ) -> Result<(), TurnError> {
     tx.sql()
         .prepare_cached(
-            "INSERT INTO refund (id, order_id, payment, attempt, surplus, amount_minor, currency, state, created_at, wake_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'asking', ?8, ?8)",
+            "INSERT INTO refund (id, order_id, payment, attempt, surplus, amount_minor, currency, state, created_at,
+                 creation_at, wake_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'asking', ?8, ?8, ?8)",
         )?
         .execute(params![
             id.0,
@@ -122,21 +130,14 @@ pub(crate) fn due(
 /// The provider answered about a refund.
 pub(crate) fn refund_answered(tx: &mut Tx<'_>, id: RefundId, outcome: &RefundOutcome) -> Result<(), TurnError> {
     let (refund, state) = tx.sql().prepare_cached("SELECT * FROM refund WHERE id = ?1")?.query_row([id.0], row)?;
-    if state == "done" || state == "failed" {
+    if state != "asking" && state != "pending" {
         return Ok(());
     }
     match outcome {
         RefundOutcome::Done { provider_refund, amount } if *amount == refund.amount => {
             done(tx, &refund, provider_refund)
         }
-        RefundOutcome::Done { .. } => {
-            tracing::error!("a refund is in quarantine: the provider's answer does not match what was asked");
-            tx.sql().execute(
-                "UPDATE refund SET state = 'failed', reason = 'submit.mismatch', wake_at = NULL WHERE id = ?1",
-                [id.0],
-            )?;
-            Ok(())
-        }
+        RefundOutcome::Done { provider_refund, .. } => quarantine(tx, id, Some(provider_refund)),
         RefundOutcome::Pending { provider_refund } => {
             later(tx, &refund)?;
             tx.sql().execute(
@@ -146,14 +147,50 @@ pub(crate) fn refund_answered(tx: &mut Tx<'_>, id: RefundId, outcome: &RefundOut
             Ok(())
         }
         RefundOutcome::Rejected { reason } => {
+            tracing::error!("a refund failed: the provider refused it, and the customer does not have the money");
             tx.sql().execute(
                 "UPDATE refund SET state = 'failed', reason = ?2, wake_at = NULL WHERE id = ?1",
                 params![id.0, reason],
             )?;
             Ok(())
         }
+        // All that the provider has is not ours, so none was made, and what its first key was for it has forgotten.
+        RefundOutcome::NotFound if !refund.is_named && tx.now.since_ms(refund.creation_at) >= RESEND_MS => {
+            create_anew(tx, &refund)
+        }
         RefundOutcome::NoAnswer | RefundOutcome::NotFound => later(tx, &refund),
     }
+}
+
+/// The refund is created once more, under another key, as soon as this is committed.
+fn create_anew(tx: &Tx<'_>, refund: &RefundRow) -> Result<(), TurnError> {
+    let captured = till::attempt(tx.sql(), refund.payment, refund.attempt)?.attempt.amount;
+    let promised: i64 = tx
+        .sql()
+        .prepare_cached(
+            "SELECT sum(amount_minor) FROM refund WHERE payment = ?1 AND attempt = ?2 AND state <> 'failed'",
+        )?
+        .query_row(params![refund.payment.0, refund.attempt], |row| row.get(0))?;
+    if promised > captured.minor() {
+        return quarantine(tx, refund.id, None);
+    }
+    tx.sql()
+        .prepare_cached(
+            "UPDATE refund SET creation = creation + 1, creation_at = ?2, tries = 0, wake_at = ?2 WHERE id = ?1",
+        )?
+        .execute(params![refund.id.0, tx.now.0])?;
+    Ok(())
+}
+
+/// A person has to look. The refund stays counted: whether the money went back is not known.
+fn quarantine(tx: &Tx<'_>, id: RefundId, provider_refund: Option<&str>) -> Result<(), TurnError> {
+    tracing::error!("a refund is in quarantine: the provider's answer does not match what was asked");
+    tx.sql().execute(
+        "UPDATE refund SET state = 'quarantined', reason = 'submit.mismatch', wake_at = NULL,
+             provider_refund = coalesce(?2, provider_refund) WHERE id = ?1",
+        params![id.0, provider_refund],
+    )?;
+    Ok(())
 }
 
 fn later(tx: &Tx<'_>, refund: &RefundRow) -> Result<(), TurnError> {
@@ -176,7 +213,8 @@ fn done(tx: &mut Tx<'_>, refund: &RefundRow, provider_refund: &str) -> Result<()
         provider_ref: provider_refund,
     };
     if !post::post(tx, &posting)? {
-        return Ok(());
+        // The provider's refund stands in the books for another one of ours.
+        return quarantine(tx, refund.id, None);
     }
     tx.sql().execute(
         "UPDATE refund SET state = 'done', provider_refund = ?2, wake_at = NULL WHERE id = ?1",
