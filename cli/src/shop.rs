@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use comptoir_content::{Amount, Currency};
+use comptoir_content::{Amount, Currency, RefundId};
 use comptoir_gateway::{Gateway, GatewayError, InitError, NewShop, OrderRow, RefundAnswer, call, init};
 use serde_json::{Value, json};
 
@@ -218,9 +218,30 @@ async fn code(out: &Out, shop: &Path, png: Option<&Path>) -> Result<(), Failure>
     Ok(())
 }
 
+/// A fresh id (UUIDv7, RFC 9562). It is made here, so that a refund whose answer is lost can be asked for again by name.
+fn new_refund() -> Result<RefundId, Failure> {
+    let mut id = [0; 16];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut id)
+        .map_err(|_| Failure::failed("refund.id", "this machine has no random numbers"))?;
+    let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since_1970.as_millis()).unwrap_or(0);
+    id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+    id[6] = id[6] & 0x0F | 0x70;
+    id[8] = id[8] & 0x3F | 0x80;
+    Ok(RefundId(id))
+}
+
 pub(crate) async fn refund(out: &Out, args: RefundArgs) -> Result<(), Failure> {
-    let body = json!({ "order": args.order, "amount_minor": args.amount_minor, "refund": args.id });
-    let answer = ask(&args.shop.shop, "/refund", Some(body)).await?;
+    let id = match args.id {
+        Some(id) => id,
+        None => new_refund()?.to_string(),
+    };
+    let body = json!({ "order": args.order, "amount_minor": args.amount_minor, "refund": id });
+    let answer = ask(&args.shop.shop, "/refund", Some(body)).await.map_err(|failure| match failure {
+        // Without an answer the till may have taken it all the same, and under another id it would pay twice.
+        Failure { exit: 75, code, text } => Failure::again(&code, format!("{text}\nRepeat it with --id {id}")),
+        refused => refused,
+    })?;
     let refund: RefundAnswer =
         serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
     out.say(&answer, format!("{} goes back ({}). The customer hears when it is done.", refund.amount, refund.refund));

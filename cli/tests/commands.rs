@@ -190,8 +190,16 @@ async fn a_person_in_a_terminal_buys_breakfast() {
     assert_eq!((&orders[0]["state"], &orders[0]["amount"]), (&"captured".into(), &"1.20 EUR".into()));
     let too_much = run(comptoir().args(["--json", "refund", &order, "--amount-minor", "121", "--shop"]).arg(&shop));
     assert_eq!((too_much.code, &too_much.json()["error"]["code"]), (Some(1), &"refund.too_large".into()));
-    let part = run(comptoir().args(["--json", "refund", &order, "--amount-minor", "50", "--shop"]).arg(&shop));
-    assert_eq!(part.code, Some(0), "{}", part.out);
+    // The same id twice is one refund, and never another one.
+    let id = "ref_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let refund = |minor: &str| {
+        run(comptoir().args(["--json", "refund", &order, "--amount-minor", minor, "--id", id, "--shop"]).arg(&shop))
+    };
+    for _ in 0..2 {
+        let part = refund("50");
+        assert_eq!((part.code, &part.json()["refund"]), (Some(0), &id.into()), "{}", part.out);
+    }
+    assert_eq!(refund("20").json()["error"]["code"], "refund.id");
     let refunded = |minor: i64| {
         (0..100).any(|_| {
             person(&alice, &["sync"]);
@@ -211,6 +219,31 @@ async fn a_person_in_a_terminal_buys_breakfast() {
     let number = person(&alice, &["verify", "bakery", "--confirm"]).json();
     assert_eq!(number["safety_number"].as_str().unwrap().replace(' ', "").len(), 60);
     assert_eq!(person(&alice, &["chats"]).json()[0]["verified"], true);
+}
+
+#[test]
+fn a_refund_whose_answer_is_lost_says_how_to_repeat_it() {
+    let shop = tempfile::tempdir().unwrap();
+    let till = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    std::fs::write(shop.path().join("operator.addr"), till.local_addr().unwrap().to_string()).unwrap();
+    std::fs::write(shop.path().join("operator.token"), "token").unwrap();
+    // A till that hears everything and answers nothing.
+    let heard = std::thread::spawn(move || {
+        let (mut line, _) = till.accept().unwrap();
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"}") {
+            let mut part = [0; 1024];
+            let read = std::io::Read::read(&mut line, &mut part).unwrap();
+            heard.extend_from_slice(&part[..read]);
+        }
+        String::from_utf8(heard).unwrap()
+    });
+    let order = "ord_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let lost = run(comptoir().args(["--json", "refund", order, "--shop"]).arg(shop.path()));
+    let (detail, heard) = (lost.json()["error"]["detail"].as_str().unwrap().to_owned(), heard.join().unwrap());
+    let (_, id) = detail.split_once("Repeat it with --id ").unwrap_or_else(|| panic!("{detail}"));
+    assert_eq!(lost.code, Some(75));
+    assert!(id.starts_with("ref_") && heard.contains(&format!("\"refund\":\"{id}\"")), "{id}: {heard}");
 }
 
 fn receipts_are_judged(alice: &Path, file: &Path) {

@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::gateway::Shared;
 use crate::turns::post::chain_hash;
-use crate::turns::refund::refund_asked;
+use crate::turns::refund::{Asked, refund_asked};
 
 const ADDRESS: &str = "operator.addr";
 const TOKEN: &str = "operator.token";
@@ -257,12 +257,22 @@ async fn refund(State(office): State<Office>, headers: HeaderMap, Json(ask): Jso
         .client
         .turn(move |tx| {
             let id = id.unwrap_or_else(|| RefundId(tx.new_id()));
-            refund_asked(tx, id, order, ask.amount_minor).map(|amount| (id, amount))
+            refund_asked(tx, id, order, ask.amount_minor).map(|asked| (id, asked))
         })
         .await;
     office.shared.bell.notify_one();
     match asked {
-        Ok((id, amount)) => Json(RefundAnswer { refund: id.to_string(), amount: amount.to_plain() }).into_response(),
+        Ok((id, Asked::Taken(amount))) => {
+            Json(RefundAnswer { refund: id.to_string(), amount: amount.to_plain() }).into_response()
+        }
+        Ok((_, Asked::Another)) => {
+            let why = "this id is of a refund for another order or over another amount";
+            problem(StatusCode::UNPROCESSABLE_ENTITY, "refund.id", why)
+        }
+        Ok((_, Asked::Failed)) => {
+            let why = "the provider refused this refund; without --id it is tried as a new one";
+            problem(StatusCode::UNPROCESSABLE_ENTITY, "refund.failed", why)
+        }
         Err(error) => failed(&error),
     }
 }

@@ -78,17 +78,32 @@ pub(crate) fn ask(
     Ok(())
 }
 
+/// What a wish to give money back comes down to.
+pub(crate) enum Asked {
+    /// It is written down, now or before.
+    Taken(Amount),
+    /// The id is of a refund for another order or over another amount.
+    Another,
+    /// The provider refused the refund with this id.
+    Failed,
+}
+
 /// The merchant wants to give money back. The same `id` again is the same refund. `amount_minor` `None`: all that is left.
 pub(crate) fn refund_asked(
     tx: &mut Tx<'_>,
     id: RefundId,
     order: OrderId,
     amount_minor: Option<i64>,
-) -> Result<Amount, TurnError> {
+) -> Result<Asked, TurnError> {
     let known: Option<(RefundRow, String)> =
         tx.sql().prepare_cached("SELECT * FROM refund WHERE id = ?1")?.query_row([id.0], row).optional()?;
-    if let Some((known, _)) = known {
-        return if known.order == order { Ok(known.amount) } else { Err(Refused::RefundTooLarge.into()) };
+    if let Some((known, state)) = known {
+        let same = known.order == order && amount_minor.is_none_or(|minor| minor == known.amount.minor());
+        return Ok(match (same, state.as_str()) {
+            (false, _) => Asked::Another,
+            (true, "failed") => Asked::Failed,
+            (true, _) => Asked::Taken(known.amount),
+        });
     }
     let issued: Option<([u8; 16], u32)> = tx
         .sql()
@@ -109,7 +124,7 @@ pub(crate) fn refund_asked(
     }
     let amount = Amount::new(minor, captured.currency())?;
     ask(tx, id, &attempt, amount, false)?;
-    Ok(amount)
+    Ok(Asked::Taken(amount))
 }
 
 /// Refunds whose provider has to be asked now, with the attempt each is for.
