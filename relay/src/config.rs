@@ -123,6 +123,8 @@ pub struct Quotas {
     pub log_reads: Rate,
     /// Envelopes, per sending account.
     pub envelopes: Rate,
+    /// Frames that claim key packages, per claiming account.
+    pub claim_frames: Rate,
     /// Key packages, per (claiming account, device).
     pub claims: Rate,
     /// Devices added and removed, log entries, publications of key packages, per account.
@@ -136,6 +138,7 @@ impl Default for Quotas {
             accounts: Rate { burst: 20, refill_ms: 600_000 },
             log_reads: Rate { burst: 120, refill_ms: 500 },
             envelopes: Rate { burst: 1_000, refill_ms: 50 },
+            claim_frames: Rate { burst: 60, refill_ms: 250 },
             claims: Rate { burst: 6, refill_ms: 600_000 },
             changes: Rate { burst: 60, refill_ms: 5_000 },
         }

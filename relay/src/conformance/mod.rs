@@ -62,6 +62,7 @@ where
     upkeep::memories_fade_after_the_retention_time(&open("memories").await).await;
     upkeep::a_sweep_takes_a_bounded_bite(&open("bite").await).await;
     upkeep::quotas_are_taken_from_all_or_none(&open("quotas").await).await;
+    upkeep::a_crowd_of_keys_refuses_nobody(&open("crowd").await).await;
     upkeep::health_counts(&open("health").await).await;
     upkeep::a_closed_store_refuses(&open("closed").await).await;
     mailboxes::what_was_accepted_is_there_after_a_crash(&open).await;

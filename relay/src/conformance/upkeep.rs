@@ -108,6 +108,19 @@ pub(super) async fn quotas_are_taken_from_all_or_none<S: RelayStore>(store: &S) 
     assert_eq!(spend(vec![one(alice)], NOW_MS + 1_000).await, Spent::Granted);
 }
 
+pub(super) async fn a_crowd_of_keys_refuses_nobody<S: RelayStore>(store: &S) {
+    let key = |n: u32| QuotaKey::new(&[0; 16], "crowd", &[&n.to_be_bytes()]);
+    let one = |n| Spend { key: key(n), cost: 1, rate: Rate { burst: 2, refill_ms: 600_000 } };
+    let spend = async |spends: Vec<Spend>| store.spend(spends, NOW_MS).await.unwrap();
+    assert_eq!(spend(vec![one(0), one(0)]).await, Spent::Granted);
+    // More than any store remembers at the same time, and none of them is full again.
+    for first in (1..1_000_000).step_by(1_000) {
+        assert_eq!(spend((first..first + 1_000).map(one).collect()).await, Spent::Granted, "from {first} on");
+    }
+    let limited = Spent::Limited { retry_after_ms: 600_000 };
+    assert_eq!(spend(vec![one(0)]).await, limited, "who took most is remembered longest");
+}
+
 pub(super) async fn health_counts<S: RelayStore>(store: &S) {
     people(store, 3).await;
     store.deposit(account(1), vec![envelope(1, 1), envelope(1, 2), envelope(2, 1)], NOW_MS).await.unwrap();

@@ -204,10 +204,18 @@ impl<S: RelayStore> Desk<'_, S> {
     }
 
     async fn claim_key_packages(&self, devices: Vec<DeviceId>) -> Answered {
-        let rate = self.shared.config.quotas.claims;
-        let claims = devices.iter().map(|device| (device.0, 1));
-        grant(self.shared.spend_all("claims", &self.account.0, claims, rate).await)?;
-        let claimed = self.shared.store.claim_key_packages(devices).await;
+        let (shared, quotas) = (self.shared, &self.shared.config.quotas);
+        grant(shared.spend("claim_frames", &[&self.account.0], 1, quotas.claim_frames).await)?;
+        // Only a device that is there gets a quota: ids that somebody made up must not fill the table.
+        let mut claims = Vec::with_capacity(devices.len());
+        for device in &devices {
+            let known = shared.store.device(*device).await.map_err(|error| unavailable(&error))?;
+            if known.is_some_and(|known| !known.removed) {
+                claims.push((device.0, 1));
+            }
+        }
+        grant(shared.spend_all("claims", &self.account.0, claims.into_iter(), quotas.claims).await)?;
+        let claimed = shared.store.claim_key_packages(devices).await;
         claimed.map(Reply::KeyPackages).map_err(|error| unavailable(&error))
     }
 

@@ -54,8 +54,10 @@ pub enum Spent {
     Limited { retry_after_ms: u64 },
 }
 
-/// Keys that are remembered at the same time. One that is full again is forgotten first.
+/// Keys that are remembered at the same time.
 const KEYS_MAX: usize = 500_000;
+/// Keys that are left when room was made, so that it is not made again for every question.
+const KEYS_LEFT: usize = KEYS_MAX / 8 * 7;
 
 #[derive(Debug, Default)]
 pub(crate) struct Quotas(Mutex<HashMap<QuotaKey, i64>>);
@@ -64,10 +66,7 @@ impl Quotas {
     pub(crate) fn spend(&self, spends: &[Spend], now_ms: i64) -> Spent {
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() + spends.len() > KEYS_MAX {
-            table.retain(|_, full_at_ms| *full_at_ms > now_ms);
-            if table.len() + spends.len() > KEYS_MAX {
-                return Spent::Limited { retry_after_ms: 60_000 };
-            }
+            make_room(&mut table, now_ms, KEYS_LEFT);
         }
         // The same key may be asked twice in one go, so the new times are gathered before any is kept.
         let mut taken: HashMap<QuotaKey, i64> = HashMap::with_capacity(spends.len());
@@ -89,6 +88,25 @@ impl Quotas {
             }
         }
     }
+}
+
+/// Leaves at most `left_max` keys. A key that is full again is forgotten first, then the ones that will be soonest: a
+/// crowd of keys makes the relay forgive a little, and never makes it refuse somebody who took nothing.
+fn make_room(table: &mut HashMap<QuotaKey, i64>, now_ms: i64, left_max: usize) {
+    table.retain(|_, full_at_ms| *full_at_ms > now_ms);
+    let Some(last) = table.len().checked_sub(left_max + 1) else {
+        return;
+    };
+    let mut times: Vec<i64> = table.values().copied().collect();
+    let (sooner, &mut edge_ms, _) = times.select_nth_unstable(last);
+    let mut at_the_edge = 1 + sooner.iter().filter(|full_at_ms| **full_at_ms == edge_ms).count();
+    table.retain(|_, full_at_ms| {
+        if *full_at_ms == edge_ms && at_the_edge > 0 {
+            at_the_edge -= 1;
+            return false;
+        }
+        *full_at_ms >= edge_ms
+    });
 }
 
 #[cfg(test)]
@@ -142,5 +160,23 @@ mod tests {
             assert_eq!(quotas.spend(&[one(bob), one(alice)], 0), Spent::Limited { retry_after_ms: 1_000 });
         }
         assert_eq!(quotas.spend(&[one(bob), one(bob), one(bob)], 0), Spent::Granted);
+    }
+
+    fn keys_left(full_at_ms: &[i64], left_max: usize) -> Vec<i64> {
+        let key = |n: usize| QuotaKey::new(&[0; 16], "test", &[&n.to_be_bytes()]);
+        let mut table = full_at_ms.iter().enumerate().map(|(n, full_at_ms)| (key(n), *full_at_ms)).collect();
+        make_room(&mut table, 100, left_max);
+        let mut left: Vec<_> = table.into_values().collect();
+        left.sort_unstable();
+        left
+    }
+
+    #[test]
+    fn room_is_made_by_forgetting_who_has_least_to_wait() {
+        assert_eq!(keys_left(&[99, 100, 101, 300], 4), [101, 300], "full again is nothing to remember");
+        assert_eq!(keys_left(&[103, 101, 104, 102], 3), [102, 103, 104]);
+        assert_eq!(keys_left(&[103, 101, 104, 102], 1), [104]);
+        assert_eq!(keys_left(&[200; 10], 7), [200; 7], "no more than needed");
+        assert_eq!(keys_left(&[200, 200, 150, 200, 300], 2), [200, 300]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use comptoir_wire::{DepositStatus, ErrorCode, Reply, Request, limits};
+use comptoir_wire::{Claimed, DepositStatus, ErrorCode, Reply, Request, limits};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -190,6 +190,38 @@ async fn quotas_refuse_with_a_time_and_come_back_with_it() {
     let read = Request::ReadLog { account: bob.account(), from: 0 };
     assert!(matches!(line.ask(read.clone()).await, Reply::Log(_)));
     assert_eq!(line.refused(read).await.retry_after_ms, 5_000);
+}
+
+#[tokio::test]
+async fn claims_of_devices_that_are_nowhere_are_counted_by_frames_only() {
+    let world = World::with(|config| {
+        config.quotas.claim_frames = Rate { burst: 5, refill_ms: 250 };
+        config.quotas.claims = Rate { burst: 1, refill_ms: 600_000 };
+    })
+    .await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    let lost = bob.second_device("Bob's lost phone");
+    let mut at_bob = world.arrive(&bob).await;
+    at_bob.ask(Request::AddDevice { device: lost.device, device_key: public(&lost.device_key) }).await;
+    let mut at_lost = world.line().await;
+    at_lost.sign_in(&lost, 1).await;
+    assert_eq!(at_lost.ask(Request::RemoveDevice { device: lost.device }).await, Reply::Done);
+    let mut line = world.arrive(&alice).await;
+    // A device that is not there leaves no trace in the table of quotas, however often it is asked for.
+    let nowhere = comptoir_wire::DeviceId([0x77; 16]);
+    let claim = |devices: &[comptoir_wire::DeviceId]| Request::ClaimKeyPackages { devices: devices.to_vec() };
+    for _ in 0..2 {
+        let answer = line.ask(claim(&[nowhere, nowhere, lost.device, lost.device])).await;
+        assert_eq!(answer, Reply::KeyPackages(vec![Claimed::None; 4]));
+    }
+    assert_eq!(line.ask(claim(&[bob.device, nowhere])).await, Reply::KeyPackages(vec![Claimed::None; 2]));
+    assert_eq!(line.refused(claim(&[nowhere, bob.device])).await.retry_after_ms, 600_000, "one that is there counts");
+    line.ask(claim(&[nowhere])).await;
+    let refusal = line.refused(claim(&[nowhere])).await;
+    assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::RateLimited, 250));
+    assert_eq!(statuses(line.ask(deposit(&bob, [1])).await), [DepositStatus::Accepted], "mail is another matter");
+    world.later(250);
+    assert_eq!(line.ask(claim(&[nowhere])).await, Reply::KeyPackages(vec![Claimed::None]));
 }
 
 #[tokio::test]
