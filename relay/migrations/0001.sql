@@ -24,6 +24,7 @@ CREATE TABLE log_entry (
     signature       BLOB NOT NULL,
     signer          BLOB NOT NULL,
     next_key        BLOB,
+    next_key_signature BLOB,
     UNIQUE (account_no, n)
 ) STRICT;
 

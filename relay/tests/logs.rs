@@ -81,7 +81,7 @@ async fn the_log_names_nobody() {
         Request::AppendLog { account: alice.account(), expected_len: 1, entry: signed_entry(&bob.log_key, b"forged") };
     assert_eq!(at_alice.refused(forged).await.code, ErrorCode::Forbidden);
     at_alice.refused(Request::AddDevice { device: bob.device, device_key: public(&bob.device_key) }).await;
-    at_alice.refused(Request::RemoveDevice { device: bob.device }).await;
+    at_alice.refused(Request::RemoveDevice { device: bob.device, signed: None }).await;
     at_alice.ask(Request::ClaimKeyPackages { devices: vec![bob.device] }).await;
     let opening = Request::OpenGeneration {
         peer: bob.account(),
@@ -91,7 +91,7 @@ async fn the_log_names_nobody() {
         envelopes: vec![],
     };
     at_alice.ask(opening).await;
-    let mut short = Request::RemoveDevice { device: bob.device }.encode(9);
+    let mut short = Request::RemoveDevice { device: bob.device, signed: None }.encode(9);
     short.truncate(short.len() - 3);
     at_alice.ws.send(Message::Binary(short.into())).await.unwrap();
     assert!(matches!(at_alice.next_refusal().await.code, ErrorCode::BadFrame));

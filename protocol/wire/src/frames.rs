@@ -17,8 +17,8 @@ pub enum Request {
     CreateAccount(NewAccount),
     /// Gives a sibling device of the same account a mailbox.
     AddDevice { device: DeviceId, device_key: [u8; 32] },
-    /// Closes a sibling's mailbox for good.
-    RemoveDevice { device: DeviceId },
+    /// Closes a mailbox for good: the device's own, or a sibling's with a signature over [`crate::remove_device_bytes`].
+    RemoveDevice { device: DeviceId, signed: Option<KeySignature> },
     /// Appends to the account log if it is still `expected_len` entries long.
     AppendLog { account: AccountId, expected_len: u64, entry: SignedEntry },
     /// Reads an account log from entry `from` on.
@@ -137,8 +137,24 @@ pub struct SignedEntry {
     pub signature: [u8; 64],
     /// The log key, or the recovery key whose hash the account was created with.
     pub signer: [u8; 32],
-    /// The key that signs from the next entry on, when this entry replaces it.
-    pub next_key: Option<[u8; 32]>,
+    /// Set when this entry replaces the log key.
+    pub next_key: Option<NextKey>,
+}
+
+/// The key that signs from the next entry on, and the signature over [`crate::next_key_bytes`] with
+/// [`crate::NEXT_KEY_CONTEXT`] by the signer of the entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextKey {
+    pub key: [u8; 32],
+    pub signature: [u8; 64],
+}
+
+/// A signature by the key that writes an account's log, for what a device alone may not ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySignature {
+    /// The log key, or the recovery key whose hash the account was created with.
+    pub signer: [u8; 32],
+    pub signature: [u8; 64],
 }
 
 /// A secret exported from an epoch. Only a member of that epoch can have it; the relay knows its hash.

@@ -24,8 +24,11 @@ mod proto;
 mod signing;
 
 pub use frames::{
-    Claimed, CommitToken, DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, Item, Limits, LogSlice,
-    NewAccount, OrderStatus, Ordered, Refusal, Reply, Request, SignedEntry, Welcome, frame_id,
+    Claimed, CommitToken, DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, Item, KeySignature, Limits,
+    LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal, Reply, Request, SignedEntry, Welcome, frame_id,
 };
 pub use ids::{AccountId, ConversationId, DeviceId, Incarnation, Uid, WireError};
-pub use signing::{AUTH_CONTEXT, LOG_CONTEXT, auth_bytes, auth_input, signature_input};
+pub use signing::{
+    AUTH_CONTEXT, LOG_CONTEXT, NEXT_KEY_CONTEXT, REMOVE_DEVICE_CONTEXT, auth_bytes, auth_input, next_key_bytes,
+    remove_device_bytes, signature_input,
+};

@@ -124,6 +124,10 @@ pub(crate) struct AddDevice {
 pub(crate) struct RemoveDevice {
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) device: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(crate) signature: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub(crate) signer: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -136,6 +140,8 @@ pub(crate) struct SignedEntry {
     pub(crate) signer: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     pub(crate) next_key: Vec<u8>,
+    #[prost(bytes = "vec", tag = "5")]
+    pub(crate) next_key_signature: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

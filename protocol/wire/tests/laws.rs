@@ -2,8 +2,8 @@
 
 use comptoir_wire::{
     AccountId, Claimed, CommitToken, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind,
-    ErrorCode, Incarnation, Item, Limits, LogSlice, NewAccount, OrderStatus, Ordered, Refusal, Reply, Request,
-    SignedEntry, Uid, Welcome, frame_id, limits,
+    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal,
+    Reply, Request, SignedEntry, Uid, Welcome, frame_id, limits,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -21,10 +21,14 @@ fn some_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 prop_compose! {
-    fn entries()(all in vec((few_bytes(), any::<[u8; 64]>(), any::<[u8; 32]>(), option::of(any::<[u8; 32]>())), 0..4))
-        -> Vec<SignedEntry> {
+    fn entries()(
+        all in vec((few_bytes(), any::<[u8; 64]>(), any::<[u8; 32]>(), option::of(any::<([u8; 32], [u8; 64])>())), 0..4)
+    ) -> Vec<SignedEntry> {
         all.into_iter()
-            .map(|(entry, signature, signer, next_key)| SignedEntry { entry, signature, signer, next_key })
+            .map(|(entry, signature, signer, next_key)| {
+                let next_key = next_key.map(|(key, signature)| NextKey { key, signature });
+                SignedEntry { entry, signature, signer, next_key }
+            })
             .collect()
     }
 }
@@ -79,7 +83,10 @@ fn request() -> impl Strategy<Value = Request> {
             }
         ),
         (device(), any::<[u8; 32]>()).prop_map(|(device, device_key)| Request::AddDevice { device, device_key }),
-        device().prop_map(|device| Request::RemoveDevice { device }),
+        (device(), option::of(any::<([u8; 32], [u8; 64])>())).prop_map(|(device, signed)| {
+            let signed = signed.map(|(signer, signature)| KeySignature { signer, signature });
+            Request::RemoveDevice { device, signed }
+        }),
         (account(), any::<u64>(), entries()).prop_filter_map("an entry", |(account, expected_len, entries)| {
             let entry = entries.into_iter().next()?;
             Some(Request::AppendLog { account, expected_len, entry })

@@ -133,7 +133,8 @@ fn called(field: &str) -> &str {
 }
 
 /// Fields of a fixed length.
-const EXACT: [&str; 18] = [
+const EXACT: [&str; 19] = [
+    "next_key_signature",
     "peer",
     "device",
     "devices",
@@ -211,6 +212,34 @@ fn ids_keys_and_signatures_have_their_length() {
     assert_eq!(checked, EXACT.map(str::to_owned).into_iter().collect());
 }
 
+/// Of two fields that belong together, one alone is refused.
+#[test]
+fn a_key_comes_with_its_signature() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let pool = DescriptorPool::from_file_descriptor_set(protox::compile(["relay.proto"], [folder]).unwrap()).unwrap();
+    let without = |name: &str, path: &[&str]| {
+        let sample = samples::all().into_iter().find(|sample| sample.name == name).unwrap();
+        let descriptor = pool.get_message_by_name(sample.said.message()).unwrap();
+        let message = DynamicMessage::decode(descriptor, sample.bytes.as_slice()).unwrap();
+        Request::decode(&set(&message, path, Value::Bytes(Bytes::new())).encode_to_vec()).unwrap_err()
+    };
+    let missing = |field, expected| WireError::Length { field, len: 0, expected };
+    assert_eq!(without("remove_device", &["remove_device", "signer"]), missing("signer", 32));
+    assert_eq!(without("remove_device", &["remove_device", "signature"]), missing("signature", 64));
+    let handed_over = Request::AppendLog {
+        account: AccountId([1; 20]),
+        expected_len: 0,
+        entry: samples::signed_entry(1, Some([1; 32])),
+    };
+    let frame = handed_over.encode(1);
+    for (field, expected) in [("next_key", 32), ("next_key_signature", 64)] {
+        let descriptor = pool.get_message_by_name(samples::Said::ByClient.message()).unwrap();
+        let message = DynamicMessage::decode(descriptor, frame.as_slice()).unwrap();
+        let cut = set(&message, &["append_log", "entry", field], Value::Bytes(Bytes::new())).encode_to_vec();
+        assert_eq!(Request::decode(&cut), Err(missing(field, expected)));
+    }
+}
+
 #[test]
 fn values_that_are_not_known_are_named() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
@@ -219,7 +248,7 @@ fn values_that_are_not_known_are_named() {
         let sample = samples::all().into_iter().find(|sample| sample.name == name).unwrap();
         let descriptor = pool.get_message_by_name(sample.said.message()).unwrap();
         let message = DynamicMessage::decode(descriptor, sample.bytes.as_slice()).unwrap();
-        let frame = set(&message, path, value).encode_to_vec();
+        let frame = set(&message, path, Value::EnumNumber(value)).encode_to_vec();
         match sample.said {
             samples::Said::ByClient => Request::decode(&frame).unwrap_err(),
             samples::Said::ByRelay => Reply::decode(&frame).unwrap_err(),
@@ -238,12 +267,12 @@ fn values_that_are_not_known_are_named() {
     }
 }
 
-/// Sets an enum at the end of a path, in the first item of every list on the way.
-fn set(message: &DynamicMessage, path: &[&str], value: i32) -> DynamicMessage {
+/// Sets a field at the end of a path, in the first item of every list on the way.
+fn set(message: &DynamicMessage, path: &[&str], value: Value) -> DynamicMessage {
     let mut changed = message.clone();
     let (field, rest) = path.split_first().unwrap();
     if rest.is_empty() {
-        changed.set_field_by_name(field, Value::EnumNumber(value));
+        changed.set_field_by_name(field, value);
         return changed;
     }
     let found = message.get_field_by_name(field).unwrap().into_owned();

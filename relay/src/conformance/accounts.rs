@@ -1,4 +1,4 @@
-use comptoir_wire::NewAccount;
+use comptoir_wire::{NewAccount, NextKey};
 
 use super::{DAY_MS, NOW_MS, account, device, entry, envelope, new_account, not_taken, people, seqs};
 use crate::conformance::{accepted, deposit_one};
@@ -82,7 +82,7 @@ pub(super) async fn a_log_grows_by_compare_and_swap<S: RelayStore>(store: &S) {
 
     assert_eq!(store.log_head(account(1)).await.unwrap().unwrap().log_key, [1; 32]);
     let mut handing_over = entry(5);
-    handing_over.next_key = Some([42; 32]);
+    handing_over.next_key = Some(NextKey { key: [42; 32], signature: [43; 64] });
     store.append_log(account(1), 3, handing_over.clone()).await.unwrap();
     let head = store.log_head(account(1)).await.unwrap().unwrap();
     assert_eq!((head.len, head.log_key, head.recovery_hash), (4, [42; 32], [0xfe; 32]));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use comptoir_wire::{
-    AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, ErrorCode, NewAccount, Ordered,
-    Refusal, Reply, Request, SignedEntry, limits,
+    AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, ErrorCode, KeySignature, NewAccount,
+    Ordered, Refusal, Reply, Request, SignedEntry, limits,
 };
 use ring::digest::{SHA256, digest};
 
@@ -65,7 +65,7 @@ pub(super) async fn serve<S: RelayStore>(
                     desk.ack(line, upto_seq).await;
                     return Served::Silently;
                 }
-                Request::RemoveDevice { device } => match desk.remove_device(device).await {
+                Request::RemoveDevice { device, signed } => match desk.remove_device(device, signed).await {
                     Ok(()) => return Served::Removed(device),
                     Err(refused) => Err(refused),
                 },
@@ -160,14 +160,27 @@ impl<S: RelayStore> Desk<'_, S> {
         created_answer(added.map_err(|error| unavailable(&error))?)
     }
 
-    async fn remove_device(&self, device: DeviceId) -> Result<(), Reply> {
+    async fn remove_device(&self, device: DeviceId, signed: Option<KeySignature>) -> Result<(), Reply> {
         self.spend_change().await?;
+        if device != self.device {
+            self.check_removal(device, signed).await?;
+        }
         let now_ms = self.shared.clock.now_ms();
         match self.shared.store.remove_device(self.account, device, now_ms).await {
             Ok(Removed::Done) => Ok(()),
             Ok(Removed::NotFound) => Err(refuse(ErrorCode::Forbidden, "device: not of this account")),
             Err(error) => Err(unavailable(&error)),
         }
+    }
+
+    /// A device alone removes only itself: one that was stolen must not destroy what waits for its siblings.
+    async fn check_removal(&self, device: DeviceId, signed: Option<KeySignature>) -> Result<(), Reply> {
+        let forbidden = |why: String| refuse(ErrorCode::Forbidden, why);
+        let unsigned = || forbidden("signature: another device is removed by the account's key".to_owned());
+        let signed = signed.ok_or_else(unsigned)?;
+        let head = self.shared.store.log_head(self.account).await.map_err(|error| unavailable(&error))?;
+        let head = head.ok_or_else(|| refuse(ErrorCode::NotFound, "account: not known here"))?;
+        log_chain::verify_removal(&head, self.account, device, &signed).map_err(|forged| forbidden(forged.to_string()))
     }
 
     async fn append_log(&self, account: AccountId, expected_len: u64, entry: SignedEntry) -> Answered {

@@ -58,7 +58,7 @@ async fn garbage_is_named_and_too_much_of_it_ends_the_line() {
     let world = World::open().await;
     let mut line = world.line().await;
     // Readable but for one field: the refusal finds its question.
-    let mut frame = Request::RemoveDevice { device: comptoir_wire::DeviceId([1; 16]) }.encode(77);
+    let mut frame = Request::RemoveDevice { device: comptoir_wire::DeviceId([1; 16]), signed: None }.encode(77);
     let length = frame.len() - 17;
     frame[length] = 15; // the device id, cut short by one byte
     frame[length - 2] -= 1;
@@ -184,7 +184,7 @@ async fn quotas_refuse_with_a_time_and_come_back_with_it() {
     world.later(10 * MINUTE_MS);
     assert!(matches!(line.ask(claim).await, Reply::KeyPackages(_)));
 
-    let change = Request::RemoveDevice { device: bob.device };
+    let change = Request::RemoveDevice { device: bob.device, signed: None };
     assert_eq!(line.refused(change.clone()).await.code, ErrorCode::Forbidden);
     assert_eq!(line.refused(change).await.retry_after_ms, 5_000);
     let read = Request::ReadLog { account: bob.account(), from: 0 };
@@ -205,7 +205,7 @@ async fn claims_of_devices_that_are_nowhere_are_counted_by_frames_only() {
     at_bob.ask(Request::AddDevice { device: lost.device, device_key: public(&lost.device_key) }).await;
     let mut at_lost = world.line().await;
     at_lost.sign_in(&lost, 1).await;
-    assert_eq!(at_lost.ask(Request::RemoveDevice { device: lost.device }).await, Reply::Done);
+    assert_eq!(at_lost.ask(Request::RemoveDevice { device: lost.device, signed: None }).await, Reply::Done);
     let mut line = world.arrive(&alice).await;
     // A device that is not there leaves no trace in the table of quotas, however often it is asked for.
     let nowhere = comptoir_wire::DeviceId([0x77; 16]);

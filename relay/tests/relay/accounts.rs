@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use comptoir_wire::{AccountId, Claimed, DepositStatus, ErrorCode, LogSlice, NewAccount, Reply, Request};
+use comptoir_wire::{AccountId, Claimed, DepositStatus, ErrorCode, LogSlice, NewAccount, Reply, Request, SignedEntry};
 
-use crate::support::{Person, World, deposit, public, signed_entry, statuses};
+use crate::support::{Person, World, deposit, handing_over, public, removal, signed_entry, statuses};
 
 #[tokio::test]
 async fn an_account_is_created_once_and_again_only_with_the_same_contents() {
@@ -93,7 +93,7 @@ async fn a_guest_is_served_an_account_and_a_log_and_nothing_else() {
     let device = alice.device;
     for request in [
         Request::AddDevice { device, device_key: [1; 32] },
-        Request::RemoveDevice { device },
+        Request::RemoveDevice { device, signed: None },
         Request::AppendLog { account: alice.account(), expected_len: 1, entry: signed_entry(&alice.log_key, b"x") },
         Request::PublishKeyPackages { packages: vec![vec![1]], last_resort: None },
         Request::ClaimKeyPackages { devices: vec![device] },
@@ -116,7 +116,7 @@ async fn a_guest_is_served_an_account_and_a_log_and_nothing_else() {
 #[tokio::test]
 async fn a_log_is_written_by_its_devices_one_entry_at_a_time() {
     let world = World::open().await;
-    let [alice, mallory] = ["Alice", "Mallory"].map(Person::new);
+    let [alice, bob, mallory] = ["Alice", "Bob", "Mallory"].map(Person::new);
     let mut line = world.arrive(&alice).await;
     let append = |at, entry| Request::AppendLog { account: alice.account(), expected_len: at, entry };
     let second = signed_entry(&alice.log_key, b"second");
@@ -132,8 +132,15 @@ async fn a_log_is_written_by_its_devices_one_entry_at_a_time() {
     let right = signed_entry(&alice.log_key, b"right, but not from here");
     assert_eq!(at_mallory.refused(append(2, right)).await.code, ErrorCode::Forbidden);
     // The recovery key takes over, and then the old key is done.
-    let mut recovered = signed_entry(&alice.recovery_key, b"recovered");
-    recovered.next_key = Some(public(&mallory.log_key));
+    let recovered = handing_over(&alice.recovery_key, b"recovered", &bob.log_key);
+    // Whoever carries the entry names no key of theirs.
+    let stolen = SignedEntry {
+        next_key: handing_over(&mallory.log_key, b"recovered", &mallory.log_key).next_key,
+        ..recovered.clone()
+    };
+    let refusal = line.refused(append(2, stolen)).await;
+    assert_eq!(refusal.code, ErrorCode::Forbidden);
+    assert!(refusal.detail.starts_with("next_key_signature"), "{}", refusal.detail);
     assert_eq!(line.ask(append(2, recovered.clone())).await, Reply::LogHead { appended: true, len: 3 });
     let old = signed_entry(&alice.log_key, b"old");
     assert_eq!(line.refused(append(3, old)).await.code, ErrorCode::Forbidden);
@@ -191,7 +198,7 @@ async fn a_removed_device_is_cut_off_and_stays_out() {
     let mut at_phone = world.line().await;
     at_phone.sign_in(&phone, 1).await;
     at_phone.ask(Request::PublishKeyPackages { packages: vec![vec![1; 9]], last_resort: Some(vec![2; 9]) }).await;
-    let remove = Request::RemoveDevice { device: phone.device };
+    let remove = removal(&alice.log_key, &phone);
     assert_eq!(at_bob.refused(remove.clone()).await.code, ErrorCode::Forbidden);
     assert_eq!(at_alice.ask(remove.clone()).await, Reply::Done);
     assert_eq!(at_phone.end().await, 4403);
@@ -205,8 +212,43 @@ async fn a_removed_device_is_cut_off_and_stays_out() {
     let again = Request::AddDevice { device: phone.device, device_key: public(&phone.device_key) };
     assert_eq!(at_alice.refused(again).await.code, ErrorCode::Conflict);
     // One's own: the answer comes before the end.
-    assert_eq!(at_bob.ask(Request::RemoveDevice { device: bob.device }).await, Reply::Done);
+    assert_eq!(at_bob.ask(Request::RemoveDevice { device: bob.device, signed: None }).await, Reply::Done);
     assert_eq!(at_bob.end().await, 4403);
+}
+
+#[tokio::test]
+async fn a_stolen_device_does_not_remove_its_siblings() {
+    let world = World::open().await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    let stolen = alice.second_device("Alice's stolen phone");
+    let mut at_alice = world.arrive(&alice).await;
+    let mut at_bob = world.arrive(&bob).await;
+    at_alice.ask(Request::AddDevice { device: stolen.device, device_key: public(&stolen.device_key) }).await;
+    let mut at_stolen = world.line().await;
+    at_stolen.sign_in(&stolen, 1).await;
+    // Unsigned, signed by the device's own key, by a stranger's, and for another device.
+    let other = |signed| match signed {
+        Request::RemoveDevice { signed, .. } => Request::RemoveDevice { device: alice.device, signed },
+        other => other,
+    };
+    for forged in [
+        Request::RemoveDevice { device: alice.device, signed: None },
+        removal(&stolen.device_key, &alice),
+        removal(&bob.log_key, &alice),
+        other(removal(&alice.log_key, &stolen)),
+    ] {
+        assert_eq!(at_stolen.refused(forged).await.code, ErrorCode::Forbidden);
+    }
+    assert_eq!(statuses(at_bob.ask(deposit(&alice, [1])).await), [DepositStatus::Accepted]);
+    at_alice.deliveries(1).await;
+    // The recovery key may, and after the log was handed over the new key, and the old one no more.
+    let entry = handing_over(&alice.log_key, b"handed over", &bob.recovery_key);
+    let append = Request::AppendLog { account: alice.account(), expected_len: 1, entry };
+    assert_eq!(at_alice.ask(append).await, Reply::LogHead { appended: true, len: 2 });
+    assert_eq!(at_alice.refused(removal(&alice.log_key, &stolen)).await.code, ErrorCode::Forbidden);
+    assert_eq!(at_alice.ask(removal(&bob.recovery_key, &stolen)).await, Reply::Done);
+    assert_eq!(at_stolen.end().await, 4403);
+    assert_eq!(at_alice.ask(removal(&alice.recovery_key, &stolen)).await, Reply::Done, "again");
 }
 
 #[tokio::test]

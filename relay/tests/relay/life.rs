@@ -188,7 +188,7 @@ async fn the_operator_sees_counts_and_nobody() {
     let mut at_alice = world.arrive(&alice).await;
     at_alice.ask(deposit(&bob, 1..=3)).await;
     at_alice.ask(deposit(&bob, [3])).await;
-    at_alice.refused(Request::RemoveDevice { device: bob.device }).await;
+    at_alice.refused(Request::RemoveDevice { device: bob.device, signed: None }).await;
     assert_eq!(world.operator("/health").await.0, 200);
     assert_eq!(world.operator("/ready").await.0, 200);
     for (name, value) in [

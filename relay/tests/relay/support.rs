@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use comptoir_relay::{Clock, Config, Relay, Running, between};
 use comptoir_wire::{
-    AccountId, ConversationId, DeviceId, Envelope, EnvelopeKind, ErrorCode, Item, LOG_CONTEXT, NewAccount, Refusal,
-    Reply, Request, SignedEntry, Uid, Welcome, auth_input, limits, signature_input,
+    AccountId, ConversationId, DeviceId, Envelope, EnvelopeKind, ErrorCode, Item, KeySignature, LOG_CONTEXT,
+    NEXT_KEY_CONTEXT, NewAccount, NextKey, REMOVE_DEVICE_CONTEXT, Refusal, Reply, Request, SignedEntry, Uid, Welcome,
+    auth_input, limits, next_key_bytes, remove_device_bytes, signature_input,
 };
 use futures_util::{SinkExt, StreamExt};
 use ring::digest::{SHA256, digest};
@@ -204,6 +205,20 @@ pub(crate) fn signed_entry(by: &Ed25519KeyPair, entry: &[u8]) -> SignedEntry {
         signer: public(by),
         next_key: None,
     }
+}
+
+/// `entry` and its handing the log over to `next`.
+pub(crate) fn handing_over(by: &Ed25519KeyPair, entry: &[u8], next: &Ed25519KeyPair) -> SignedEntry {
+    let bytes = next_key_bytes(&digest(&SHA256, entry).as_ref().try_into().unwrap(), &public(next));
+    let signature = by.sign(&signature_input(NEXT_KEY_CONTEXT, &bytes)).as_ref().try_into().unwrap();
+    SignedEntry { next_key: Some(NextKey { key: public(next), signature }), ..signed_entry(by, entry) }
+}
+
+/// The removal of `device` from its account, signed by `by`.
+pub(crate) fn removal(by: &Ed25519KeyPair, device: &Person) -> Request {
+    let bytes = signature_input(REMOVE_DEVICE_CONTEXT, &remove_device_bytes(device.account(), device.device));
+    let signature = by.sign(&bytes).as_ref().try_into().unwrap();
+    Request::RemoveDevice { device: device.device, signed: Some(KeySignature { signer: public(by), signature }) }
 }
 
 /// Alice's conversation with somebody.

@@ -1,6 +1,6 @@
 //! What stands in more than one frame, as bytes and back, and the bounds that every field is held to.
 
-use super::{DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, SignedEntry};
+use super::{DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, NextKey, SignedEntry};
 use crate::ids::exact;
 use crate::{ConversationId, DeviceId, Uid, WireError, limits, proto};
 
@@ -57,11 +57,14 @@ impl Envelope {
 
 impl SignedEntry {
     pub(super) fn into_proto(self) -> proto::SignedEntry {
+        let (next_key, next_key_signature) =
+            self.next_key.map(|next| (next.key.to_vec(), next.signature.to_vec())).unwrap_or_default();
         proto::SignedEntry {
             entry: self.entry,
             signature: self.signature.to_vec(),
             signer: self.signer.to_vec(),
-            next_key: self.next_key.map(|key| key.to_vec()).unwrap_or_default(),
+            next_key,
+            next_key_signature,
         }
     }
 
@@ -70,9 +73,11 @@ impl SignedEntry {
             entry: at_most("entry", signed.entry, limits::LOG_ENTRY_BYTES_MAX)?,
             signature: exact("signature", &signed.signature)?,
             signer: exact("signer", &signed.signer)?,
-            next_key: match signed.next_key.as_slice() {
-                [] => None,
-                key => Some(exact("next_key", key)?),
+            next_key: match (signed.next_key.as_slice(), signed.next_key_signature.as_slice()) {
+                ([], []) => None,
+                (key, signature) => {
+                    Some(NextKey { key: exact("next_key", key)?, signature: exact("next_key_signature", signature)? })
+                }
             },
         })
     }

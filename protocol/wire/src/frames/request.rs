@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::parts::{at_most, check_frame, few};
-use super::{CommitToken, Envelope, NewAccount, Request, SignedEntry};
+use super::{CommitToken, Envelope, KeySignature, NewAccount, Request, SignedEntry};
 use crate::ids::exact;
 use crate::proto::{self, ClientBody};
 use crate::{AccountId, ConversationId, DeviceId, Uid, WireError, limits};
@@ -32,8 +32,10 @@ impl Request {
             Self::AddDevice { device, device_key } => {
                 ClientBody::AddDevice(proto::AddDevice { device: device.0.to_vec(), device_key: device_key.to_vec() })
             }
-            Self::RemoveDevice { device } => {
-                ClientBody::RemoveDevice(proto::RemoveDevice { device: device.0.to_vec() })
+            Self::RemoveDevice { device, signed } => {
+                let (signature, signer) =
+                    signed.map(|signed| (signed.signature.to_vec(), signed.signer.to_vec())).unwrap_or_default();
+                ClientBody::RemoveDevice(proto::RemoveDevice { device: device.0.to_vec(), signature, signer })
             }
             Self::AppendLog { account, expected_len, entry } => ClientBody::AppendLog(proto::AppendLog {
                 account: account.0.to_vec(),
@@ -107,7 +109,16 @@ impl Request {
                 device: DeviceId::from_slice(&add.device)?,
                 device_key: exact("device_key", &add.device_key)?,
             },
-            ClientBody::RemoveDevice(remove) => Self::RemoveDevice { device: DeviceId::from_slice(&remove.device)? },
+            ClientBody::RemoveDevice(remove) => Self::RemoveDevice {
+                device: DeviceId::from_slice(&remove.device)?,
+                signed: match (remove.signature.as_slice(), remove.signer.as_slice()) {
+                    ([], []) => None,
+                    (signature, signer) => Some(KeySignature {
+                        signature: exact("signature", signature)?,
+                        signer: exact("signer", signer)?,
+                    }),
+                },
+            },
             ClientBody::AppendLog(append) => Self::AppendLog {
                 account: AccountId::from_slice(&append.account)?,
                 expected_len: append.expected_len,

@@ -2,8 +2,8 @@
 
 use comptoir_wire::{
     AccountId, Claimed, CommitToken, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind,
-    ErrorCode, Incarnation, Item, Limits, LogSlice, NewAccount, OrderStatus, Ordered, Refusal, Reply, Request,
-    SignedEntry, Uid, Welcome,
+    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal,
+    Reply, Request, SignedEntry, Uid, Welcome,
 };
 
 /// The end that says a frame.
@@ -66,7 +66,15 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
             }),
         ),
         ("add_device", 3, Request::AddDevice { device: DeviceId(bytes(0x11)), device_key: bytes(0x34) }),
-        ("remove_device", 4, Request::RemoveDevice { device: DeviceId(bytes(0x11)) }),
+        (
+            "remove_device",
+            4,
+            Request::RemoveDevice {
+                device: DeviceId(bytes(0x11)),
+                signed: Some(KeySignature { signer: bytes(0x30), signature: bytes(0x36) }),
+            },
+        ),
+        ("remove_own_device", 4, Request::RemoveDevice { device: DeviceId(bytes(0x10)), signed: None }),
         (
             "append_log",
             5,
@@ -249,6 +257,7 @@ pub(crate) fn envelope(kind: EnvelopeKind) -> Envelope {
 }
 
 pub(crate) fn signed_entry(n: u8, next_key: Option<[u8; 32]>) -> SignedEntry {
+    let next_key = next_key.map(|key| NextKey { key, signature: bytes(0xa0 + n) });
     SignedEntry { entry: vec![n; 24], signature: bytes(0x80 + n), signer: bytes(0x30), next_key }
 }
 

@@ -1,7 +1,7 @@
 //! Accounts, their logs and their devices.
 
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension, Row};
-use comptoir_wire::{AccountId, DeviceId, LogSlice, NewAccount, SignedEntry};
+use comptoir_wire::{AccountId, DeviceId, LogSlice, NewAccount, NextKey, SignedEntry};
 
 use super::{stored, unsigned};
 use crate::store::{Appended, Created, Device, LogHead, Removed};
@@ -43,7 +43,7 @@ pub(super) fn create(
                     account.0,
                     &new.genesis,
                     new.log_key,
-                    new.entries.iter().rev().find_map(|signed| signed.next_key).unwrap_or(new.log_key),
+                    new.entries.iter().rev().find_map(next_key).unwrap_or(new.log_key),
                     new.recovery_hash,
                     stored(new.entries.len() as u64),
                 ),
@@ -147,7 +147,7 @@ pub(super) fn append_log(
     }
     insert_entry(db, account_no, head.len, signed)?;
     db.prepare_cached("UPDATE account SET log_len = log_len + 1, log_key = ifnull(?2, log_key) WHERE account_no = ?1")?
-        .execute((account_no, signed.next_key))?;
+        .execute((account_no, next_key(signed)))?;
     Ok(Some(Appended { appended: true, len: head.len + 1 }))
 }
 
@@ -203,31 +203,50 @@ fn insert_device(
 
 fn insert_entry(db: &Connection, account_no: i64, n: u64, signed: &SignedEntry) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO log_entry (account_no, n, entry, signature, signer, next_key) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO log_entry (account_no, n, entry, signature, signer, next_key, next_key_signature)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?
-    .execute((account_no, stored(n), &signed.entry, signed.signature, signed.signer, signed.next_key))?;
+    .execute((
+        account_no,
+        stored(n),
+        &signed.entry,
+        signed.signature,
+        signed.signer,
+        next_key(signed),
+        signed.next_key.as_ref().map(|next| next.signature),
+    ))?;
     Ok(())
+}
+
+fn next_key(signed: &SignedEntry) -> Option<[u8; 32]> {
+    signed.next_key.as_ref().map(|next| next.key)
 }
 
 fn entries(db: &Connection, account_no: i64, from: u64) -> rusqlite::Result<Vec<SignedEntry>> {
     db.prepare_cached(
-        "SELECT entry, signature, signer, next_key FROM log_entry WHERE account_no = ?1 AND n >= ?2 ORDER BY n",
+        "SELECT entry, signature, signer, next_key, next_key_signature
+         FROM log_entry WHERE account_no = ?1 AND n >= ?2 ORDER BY n",
     )?
     .query_map((account_no, stored(from)), read_entry)?
     .collect()
 }
 
 fn entry_at(db: &Connection, account_no: i64, n: u64) -> rusqlite::Result<Option<SignedEntry>> {
-    db.prepare_cached("SELECT entry, signature, signer, next_key FROM log_entry WHERE account_no = ?1 AND n = ?2")?
-        .query_row((account_no, stored(n)), read_entry)
-        .optional()
+    db.prepare_cached(
+        "SELECT entry, signature, signer, next_key, next_key_signature
+         FROM log_entry WHERE account_no = ?1 AND n = ?2",
+    )?
+    .query_row((account_no, stored(n)), read_entry)
+    .optional()
 }
 
 fn read_entry(row: &Row<'_>) -> rusqlite::Result<SignedEntry> {
+    let next_key: Option<[u8; 32]> = row.get("next_key")?;
+    let next_key_signature: Option<[u8; 64]> = row.get("next_key_signature")?;
     Ok(SignedEntry {
         entry: row.get("entry")?,
         signature: row.get("signature")?,
         signer: row.get("signer")?,
-        next_key: row.get("next_key")?,
+        next_key: next_key.zip(next_key_signature).map(|(key, signature)| NextKey { key, signature }),
     })
 }
