@@ -1,9 +1,10 @@
 //! The running till: the client's changes, webhooks and alarms, one after the other.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use comptoir_client::headless::{Incoming, TurnError};
 use comptoir_client::{Client, ClientError, Config as ClientConfig, FileVault};
 use comptoir_content::Timestamp;
 use comptoir_sqlcipher::rusqlite::params;
@@ -193,24 +194,58 @@ async fn work(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
+/// Messages that a round leaves for the next one before it stops looking.
+const LEFT_MAX: usize = 8;
+
+/// A message whose turn failed, and whether one of our rules said no to the answer.
+struct Failing {
+    message: Incoming,
+    by_a_rule: bool,
+}
+
 async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
     let mut failed = None;
-    loop {
-        let inner = shared.clone();
-        match shared.client.turn(move |tx| incoming(tx, &inner.catalogue, &inner.providers)).await {
-            Ok(true) => {}
+    let mut left: Vec<i64> = Vec::new();
+    while left.len() < LEFT_MAX {
+        let (inner, leaves) = (shared.clone(), left.clone());
+        // What a turn could not answer outlives it, and the turn itself is undone.
+        let failing: Arc<Mutex<Option<Failing>>> = Arc::default();
+        let told = failing.clone();
+        let answered = shared.client.turn(move |tx| {
+            let waiting = tx.unhandled(u32::try_from(leaves.len() + 1).unwrap_or(u32::MAX))?;
+            let Some(message) = waiting.into_iter().find(|message| !leaves.contains(&message.id)) else {
+                return Ok(false);
+            };
+            incoming(tx, &inner.catalogue, &inner.providers, &message).map_err(|error| {
+                let by_a_rule = matches!(error, TurnError::Refused(_));
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failing { message, by_a_rule });
+                error
+            })?;
+            Ok(true)
+        });
+        let error = match answered.await {
+            Ok(true) => continue,
             Ok(false) => break,
-            Err(error @ (ClientError::AskUser { .. } | ClientError::UpdateApp { .. })) => {
-                tracing::error!(code = error.code(), "a message could not be answered and is passed over");
-                shared.client.turn(passed_over).await?;
+            Err(error) => error,
+        };
+        let Some(Failing { message, by_a_rule }) = failing.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            failed = Some(error);
+            break;
+        };
+        let id = message.id;
+        if by_a_rule {
+            tracing::error!(code = error.code(), "a message could not be answered and is passed over");
+            match shared.client.turn(move |tx| passed_over(tx, &message)).await {
+                Ok(()) => continue,
+                Err(error) => failed = Some(error),
             }
-            // Our own disk or a fault of ours: nothing is passed over, and payments that are under way go on.
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+        } else {
+            // Our own disk, or a fault of ours: the customer is answered when that is over.
+            failed = Some(error);
         }
+        left.push(id);
     }
+    // Whatever could not be answered: payments that are under way go on.
     let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
     let next = jobs::run_due(&desk).await?;
     failed.map_or(Ok(next), Err)

@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
 use comptoir_client::{PaymentState, SheetHint};
-use comptoir_content::{ConversationId, ReceiptFile};
+use comptoir_content::{
+    AnswerBody, Body, ConversationId, Hash, NotPaid, OrderPlaced, PaymentAnswer, PaymentId, ReceiptFile, Signed,
+    SigningKey, Timestamp,
+};
 use comptoir_engine::receipt::{Verdict, verify};
 use comptoir_tests::shop::{Bakery, answers_bank, types_card};
 use comptoir_tests::{HOUR_MS, MINUTE_MS, Person, Town};
@@ -325,6 +328,58 @@ async fn money_that_does_not_match_waits_for_a_person_whoever_asks() {
     assert_eq!(bakery.books(&town).await["postings"], 0);
     assert_eq!(alice.bill(chat).unwrap().state, PaymentState::Settling);
     assert!(bakery.orders(&town).await[0].quarantined);
+}
+
+#[tokio::test]
+async fn a_till_that_cannot_read_its_own_books_passes_nobody_over() {
+    let (_town, bakery, alice, chat) = at_the_counter().await;
+    let till = bakery.till.as_ref().unwrap().client();
+    let sql = |sql: &'static str| till.turn(move |tx| Ok(tx.sql().execute_batch(sql)?));
+    sql("CREATE TABLE kept AS SELECT * FROM till; DELETE FROM till").await.unwrap();
+    alice.says(chat, "Bonjour").await;
+    let mut changes = till.changes();
+    while !till.chats(10).unwrap().iter().any(|row| row.preview == "Bonjour") {
+        changes.next().await;
+    }
+    for _ in 0..100 {
+        bakery.ticks().await;
+    }
+    sql("INSERT INTO till SELECT * FROM kept; DROP TABLE kept").await.unwrap();
+    bakery.ticks().await;
+    alice.until("the greeting", |me| me.bubbles(chat).into_iter().find(|bubble| !bubble.mine)).await;
+}
+
+#[tokio::test]
+async fn an_order_that_holds_its_slot_never_hears_that_it_is_over() {
+    let (_town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    // What the till would say once more became larger than any message may be.
+    let words = AnswerBody::NotPaid(NotPaid { reason: String::new(), words: "x".repeat(60_000) });
+    let key = SigningKey::from_seed([7; 32]);
+    let too_large = PaymentAnswer {
+        merchant: alice.chats()[0].peer.account,
+        term: 1,
+        live: false,
+        payer_key: key.public(),
+        invoice_hash: Hash([7; 32]),
+        order: sheet.order,
+        payment: PaymentId([7; 16]),
+        attempt: 1,
+        issued_at: Timestamp(0),
+        body: words,
+    };
+    let answer = Signed::sign(&too_large, &key).encode();
+    let till = bakery.till.as_ref().unwrap().client();
+    till.turn(move |tx| Ok(tx.sql().execute("UPDATE attempt SET handoff = ?1", (answer,))?)).await.unwrap();
+    let placed: Vec<u8> =
+        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
+    let placed = OrderPlaced::decode(&placed).unwrap();
+    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(Box::new(placed)), None)).await.unwrap();
+    alice.says(chat, "Did you hear me?").await;
+    let greetings = |me: &Person| me.bubbles(chat).iter().filter(|bubble| bubble.text.starts_with("Bonjour!")).count();
+    alice.until("the answer to what came after it", |me| (greetings(me) == 2).then_some(())).await;
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
 }
 
 /// The one order at the till, once it is like this. Each of the till's answers is an exchange, so nobody sleeps.

@@ -17,22 +17,20 @@ use crate::turns::post;
 
 /// An invoice from the catalogue can be paid for this long, in milliseconds.
 const INVOICE_LIFE_MS: i64 = 24 * 3_600_000;
-/// Takes the oldest message that nobody has acted on, and says whether there was one. One message, one turn: what cannot
-/// be answered holds up nobody else.
+
+/// Acts on a message. One message, one turn: what cannot be answered holds up nobody else.
 pub(crate) fn incoming(
     tx: &mut Tx<'_>,
     catalogue: &Catalogue,
     providers: &[Box<dyn Provider>],
-) -> Result<bool, TurnError> {
-    let Some(message) = tx.unhandled(1)?.pop() else {
-        return Ok(false);
-    };
+    message: &Incoming,
+) -> Result<(), TurnError> {
     let till = till::load(tx)?;
     match &message.content.body {
-        Body::Text(_) => greet(tx, &till, catalogue, &message)?,
-        Body::Tap(tap) => tapped(tx, &till, catalogue, providers, &message, &tap.payload)?,
-        Body::OrderPlaced(placed) => order_placed(tx, &till, catalogue, providers, &message, placed)?,
-        Body::AskPayment(ask) => asked(tx, &till, &message, *ask)?,
+        Body::Text(_) => greet(tx, &till, catalogue, message)?,
+        Body::Tap(tap) => tapped(tx, &till, catalogue, providers, message, &tap.payload)?,
+        Body::OrderPlaced(placed) => order_placed(tx, &till, catalogue, providers, message, placed)?,
+        Body::AskPayment(ask) => asked(tx, &till, message, *ask)?,
         Body::Marks(_)
         | Body::Card(_)
         | Body::Hello(_)
@@ -42,19 +40,18 @@ pub(crate) fn incoming(
         | Body::Refund(_)
         | Body::Unknown => {}
     }
-    tx.set_handled(message.id)?;
-    Ok(true)
+    tx.set_handled(message.id)
 }
 
-/// A rule refused what the answer to the oldest message would have been. It is passed over, so that others are answered.
-pub(crate) fn passed_over(tx: &mut Tx<'_>) -> Result<(), TurnError> {
-    let Some(message) = tx.unhandled(1)?.pop() else {
-        return Ok(());
-    };
+/// A rule refused what the answer to this message would have been. It is passed over, so that others are answered.
+pub(crate) fn passed_over(tx: &mut Tx<'_>, message: &Incoming) -> Result<(), TurnError> {
     if let Body::OrderPlaced(placed) = &message.content.body {
-        // Nothing was started for it, so the customer may hear that it is over.
-        let till = till::load(tx)?;
-        refuse(tx, &till, &message, placed, &Refused::MethodNone)?;
+        let known = till::attempts_of_order(tx.sql(), placed.order)?;
+        if known.is_empty() && till::attempts_of_payment(tx.sql(), placed.payment)?.is_empty() {
+            // Nothing was started for it, so the customer may hear that it is over.
+            let till = till::load(tx)?;
+            refuse(tx, &till, message, placed, &Refused::MethodNone)?;
+        }
     }
     tx.set_handled(message.id)
 }
