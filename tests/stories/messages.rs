@@ -1,8 +1,9 @@
 //! Messages between people, through a real relay.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
 use comptoir_client::Client;
 use comptoir_content::ConversationId;
-use comptoir_tests::{DAY_MS, Person, Town};
+use comptoir_tests::{DAY_MS, MINUTE_MS, Person, Town};
 
 #[tokio::test]
 async fn a_message_reaches_bob_and_the_marks_come_back() {
@@ -277,4 +278,53 @@ async fn two_devices_linked_while_offline_both_take_part() {
     for device in [&bob, &others[0], &others[1]] {
         device.until("the answer", |me| me.thread(chat).contains(&"you: to all of you".to_owned()).then_some(())).await;
     }
+}
+
+#[tokio::test]
+async fn a_phone_that_fell_behind_for_good_begins_again() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "Bonjour").await;
+    bob.sees(chat, &["you: Bonjour"]).await;
+    alice.mine_is(chat, "delivered").await;
+    bob.syncs().await;
+    bob.client.shutdown();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob as he was"));
+    copy_dir(&folder, &copy);
+    let bob = town.open("bob");
+    // The group changes three times while nobody keeps this copy up to date.
+    for name in ["alice-tablet", "alice-laptop", "alice-desk"] {
+        let other = town.open(name);
+        let request = other.client.link_request().await.unwrap();
+        other.client.finish_link(alice.client.link_device(request).await.unwrap()).await.unwrap();
+        other.syncs().await;
+        town.pass(DAY_MS);
+        alice.client.tick().await.unwrap();
+        other.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+        alice.syncs().await;
+        bob.syncs().await;
+    }
+    bob.client.shutdown();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+
+    let bob = town.open("bob");
+    bob.until("the relay", |me| me.client.status().borrow().online.then_some(())).await;
+    bob.says(chat, "Where were we?").await;
+    let arrived = |me: &Person| me.thread(chat).contains(&"you: Where were we?".to_owned()).then_some(());
+    for _ in 0..600 {
+        town.pass(MINUTE_MS);
+        bob.client.tick().await.unwrap();
+        alice.client.tick().await.unwrap();
+        // Time goes by as fast as they answer.
+        let soon = std::time::Duration::from_millis(20);
+        if tokio::time::timeout(soon, alice.until("Bob's words", arrived)).await.is_ok() {
+            break;
+        }
+    }
+    alice.until("Bob's words", arrived).await;
+    alice.says(chat, "Here").await;
+    bob.until("Alice's words", |me| me.thread(chat).contains(&"you: Here".to_owned()).then_some(())).await;
 }

@@ -32,6 +32,7 @@ CREATE TABLE account (
     profile BLOB,                   -- signed profile
     profile_revision INTEGER NOT NULL DEFAULT 0,
     verified INTEGER NOT NULL DEFAULT 0,
+    key_changed INTEGER NOT NULL DEFAULT 0, -- the account key was replaced since somebody looked
     blocked INTEGER NOT NULL DEFAULT 0,
     refused TEXT,                   -- why its log is not believed
     seen_at INTEGER NOT NULL
@@ -65,7 +66,7 @@ CREATE TABLE message (
     sender BLOB NOT NULL,
     mine INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    state TEXT NOT NULL,            -- queued, sent, delivered, read; received, held
+    state TEXT NOT NULL,            -- queued, sent, delivered, read, failed; received, held
     unread INTEGER NOT NULL DEFAULT 0,
     sent_at INTEGER NOT NULL,
     accepted_at INTEGER NOT NULL DEFAULT 0,  -- the relay's clock; 0 until it has it

@@ -134,6 +134,8 @@ pub(crate) struct Actor {
     online: bool,
     /// Something that was delivered could not be stored: nothing more of this line is taken.
     deaf: bool,
+    /// Envelopes that the relay takes in one frame.
+    envelopes_max: usize,
     /// Outbox rows and questions that are on their way. Forgotten when the line breaks: the database remembers.
     in_flight: HashSet<i64>,
     asked: HashSet<Question>,
@@ -158,6 +160,7 @@ impl Actor {
             bell,
             online: false,
             deaf: false,
+            envelopes_max: 1,
             retries: VecDeque::new(),
             retrying: false,
             snoozed: None,

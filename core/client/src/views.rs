@@ -4,7 +4,6 @@ use comptoir_content::{
     AccountId, AccountKind, Amount, Body, Content, ConversationId, DeviceId, Handoff, LineKind, OrderId,
     PaymentRequest, Profile, PublicKey, Signed, Timestamp,
 };
-use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{Checkout, State};
 use comptoir_sqlcipher::rusqlite::{Connection as Db, OptionalExtension as _, Row, params};
 
@@ -62,16 +61,16 @@ pub struct Peer {
     /// Why what the relay shows of this account is not believed. At first contact nothing can be said until its code is
     /// scanned again; later on, what was believed before stays.
     pub refused: Option<String>,
+    /// The account key was replaced: nothing can be paid here until the safety number was compared again.
+    pub key_changed: bool,
 }
 
-/// Somebody we know, with what their profile and their account log say.
+/// Somebody we know, with what their profile says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     pub peer: Peer,
     /// A few words about the shop, from its signed profile; empty for a person.
     pub about: String,
-    /// The account key was replaced, so the safety number is another than before.
-    pub key_replaced: bool,
 }
 
 /// This account and device.
@@ -218,7 +217,7 @@ pub struct LinkGrant {
 
 const PEER: &str =
     "account.id AS account_id, account.kind AS account_kind, account.name, account.verified, account.blocked,
-    account.refused";
+    account.refused, account.key_changed";
 
 fn peer(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<Peer> {
     Ok(Peer {
@@ -228,6 +227,7 @@ fn peer(row: &Row<'_>) -> comptoir_sqlcipher::rusqlite::Result<Peer> {
         verified: row.get("verified")?,
         blocked: row.get("blocked")?,
         refused: row.get("refused")?,
+        key_changed: row.get("key_changed")?,
     })
 }
 
@@ -255,23 +255,17 @@ pub(crate) fn chats(db: &Db, limit: u32) -> Result<Vec<ChatRow>, TurnError> {
 
 pub(crate) fn contact_of(db: &Db, account: AccountId) -> Result<Option<Contact>, TurnError> {
     let found = db
-        .prepare_cached(&format!("SELECT {PEER}, account.profile, account.log FROM account WHERE id = ?1"))?
-        .query_row([account.0], |row| {
-            Ok((peer(row)?, row.get::<_, Option<Vec<u8>>>("profile")?, row.get::<_, Option<Vec<u8>>>("log")?))
-        })
+        .prepare_cached(&format!("SELECT {PEER}, account.profile FROM account WHERE id = ?1"))?
+        .query_row([account.0], |row| Ok((peer(row)?, row.get::<_, Option<Vec<u8>>>("profile")?)))
         .optional()?;
-    let Some((peer, profile, log)) = found else {
+    let Some((peer, profile)) = found else {
         return Ok(None);
     };
     let about = match profile {
         Some(bytes) => Signed::<Profile>::decode(&bytes)?.verify()?.into_inner().about,
         None => String::new(),
     };
-    let key_replaced = match log {
-        Some(blob) => Account::read(&store::log_from_blob(&blob)?)?.replaced > 0,
-        None => false,
-    };
-    Ok(Some(Contact { peer, about, key_replaced }))
+    Ok(Some(Contact { peer, about }))
 }
 
 /// A page of a chat: `limit` messages before row `before`, or the newest ones.

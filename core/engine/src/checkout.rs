@@ -140,7 +140,12 @@ pub enum SheetHint {
 #[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// The customer tapped Pay, and `merchant` is the shop's account as verified now.
-    Place { choice: Box<Choice>, merchant: &'a Account },
+    Place {
+        choice: Box<Choice>,
+        merchant: &'a Account,
+        /// Its account key was replaced, and nobody has confirmed the new one.
+        key_changed: bool,
+    },
     /// Another device of ours placed this order, and watches over it.
     PlacedElsewhere(Box<OrderPlaced>),
     /// The till answered; `payees` stand in the shop's profile.
@@ -219,7 +224,8 @@ impl Checkout {
 pub fn step(checkout: Checkout, input: Input<'_>, now: Timestamp) -> Result<Step, Refused> {
     use {Input as I, State as S};
     match (checkout.state, input) {
-        (S::Offered | S::NotPaid | S::Expired, I::Place { choice, merchant }) => {
+        (S::Offered | S::NotPaid | S::Expired, I::Place { key_changed: true, .. }) => Err(Refused::KeyChanged),
+        (S::Offered | S::NotPaid | S::Expired, I::Place { choice, merchant, key_changed: false }) => {
             place(checkout, *choice, merchant, now)
         }
         // A second tap finds the attempt that is on its way; it makes no other.
@@ -300,9 +306,10 @@ fn place(checkout: Checkout, choice: Choice, merchant: &Account, now: Timestamp)
             provider,
             info: choice.info,
         },
+        // A receipt for an earlier try may still come, and it has to fit.
+        Some(before) if before.tip_minor != choice.tip_minor => return Err(Refused::TipFixed),
         Some(before) => OrderPlaced {
             attempt: before.attempt.checked_add(1).ok_or(Refused::MethodNone)?,
-            tip_minor: choice.tip_minor,
             provider,
             info: choice.info,
             ..before

@@ -13,7 +13,7 @@
 //!     Lost --> Opening: write again, one generation on
 //!     Lost --> Open: invited
 //!     Open --> Open: invited into a newer generation
-//!     Open --> Lost: removed
+//!     Open --> Lost: removed, or fallen behind
 //! ```
 
 use crate::Refused;
@@ -54,6 +54,8 @@ pub enum Input {
     Overdue,
     /// Somebody removed this device from the group.
     Removed,
+    /// Others are in an epoch or a generation that this device never gets to.
+    FellBehind,
 }
 
 /// What the caller does with groups, in the same transaction.
@@ -115,8 +117,8 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         }
         (S::Awaiting { generation }, I::Overdue) => to(S::Lost { generation }, vec![Effect::SealAgain]),
         (_, I::Overdue) => to(conversation, vec![]),
-        (S::Open { generation }, I::Removed) => to(S::Lost { generation }, vec![Effect::SealAgain]),
-        (_, I::Removed) => to(conversation, vec![]),
+        (S::Open { generation }, I::Removed | I::FellBehind) => to(S::Lost { generation }, vec![Effect::SealAgain]),
+        (_, I::Removed | I::FellBehind) => to(conversation, vec![]),
         (_, I::Unreadable { .. }) => to(conversation, vec![]),
         (S::Absent, I::Ordered | I::Stale { .. }) => {
             Err(Refused::OutOfOrder { state: "a conversation nobody began", input: "an answer of the relay" })
@@ -212,6 +214,7 @@ mod tests {
             Input::Unreadable { generation: 1 },
             Input::Overdue,
             Input::Removed,
+            Input::FellBehind,
         ];
         for state in states {
             for input in inputs {

@@ -63,20 +63,13 @@ pub fn check_title(field: &'static str, text: &str, chars_max: usize) -> Result<
 ///
 /// # Errors
 /// [`Refused`] names the field.
-pub fn check_body(body: &Body, sender: AccountKind) -> Result<(), Refused> {
+pub fn check_body(body: &Body, fallback: &str, sender: AccountKind) -> Result<(), Refused> {
     match body {
         Body::Text(text) => {
-            let max = match sender {
-                AccountKind::Person => PERSON_TEXT_CHARS_MAX,
-                AccountKind::Business => BUSINESS_TEXT_CHARS_MAX,
-            };
             if text.body.trim().is_empty() {
                 return Err(Refused::Missing { field: "text" });
             }
-            check_text("text", &text.body, max, true)?;
-            if has_card_number(&text.body) {
-                return Err(Refused::CardNumber);
-            }
+            check_words("text", &text.body, sender)?;
             check_replies("quick replies", &text.quick_replies, QUICK_REPLIES_MAX)
         }
         Body::Tap(tap) => {
@@ -95,9 +88,20 @@ pub fn check_body(body: &Body, sender: AccountKind) -> Result<(), Refused> {
         | Body::PaymentAnswer(_)
         | Body::AskPayment(_)
         | Body::Receipt(_)
-        | Body::Refund(_)
-        | Body::Unknown => Ok(()),
+        | Body::Refund(_) => Ok(()),
+        // All that is shown of it.
+        Body::Unknown => check_words("fallback", fallback, sender),
     }
+}
+
+/// Words of a person or a business, and no card number among them.
+fn check_words(field: &'static str, words: &str, sender: AccountKind) -> Result<(), Refused> {
+    let max = match sender {
+        AccountKind::Person => PERSON_TEXT_CHARS_MAX,
+        AccountKind::Business => BUSINESS_TEXT_CHARS_MAX,
+    };
+    check_text(field, words, max, true)?;
+    if has_card_number(words) { Err(Refused::CardNumber) } else { Ok(()) }
 }
 
 fn check_replies(field: &'static str, replies: &[QuickReply], max: usize) -> Result<(), Refused> {
@@ -164,6 +168,18 @@ fn luhn(digits: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_shown_of_an_unknown_kind_is_held_to_the_same_rules() {
+        let check = |fallback: &str| check_body(&Body::Unknown, fallback, AccountKind::Business);
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check("A parcel is on its way."), Ok(()));
+        assert_eq!(check(&"x".repeat(BUSINESS_TEXT_CHARS_MAX)), Ok(()));
+        let max = BUSINESS_TEXT_CHARS_MAX;
+        assert_eq!(check(&"x".repeat(max + 1)), Err(Refused::TooLong { field: "fallback", max }));
+        assert_eq!(check("pay \u{202E}em"), Err(Refused::BadText { field: "fallback" }));
+        assert_eq!(check("4242 4242 4242 4242"), Err(Refused::CardNumber));
+    }
 
     #[test]
     fn a_card_number_is_recognised_in_any_spelling() {

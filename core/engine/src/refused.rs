@@ -33,6 +33,8 @@ pub enum Refused {
     Info { field: &'static str },
     #[error("the tip is more than the shop accepts")]
     Tip,
+    #[error("the tip stays what it was when this order was first tried")]
+    TipFixed,
     #[error("checking; do not pay again")]
     Checking,
     #[error("the shop did not answer yet")]
@@ -81,6 +83,7 @@ impl Refused {
             Self::MethodNone => "method.none",
             Self::Info { .. } => "info.field",
             Self::Tip => "invoice.tip",
+            Self::TipFixed => "invoice.tip_fixed",
             Self::Checking => "submit.unknown",
             Self::NoAnswer => "shop.no_answer",
             Self::ReceiptUnverified { .. } => "receipt.unverified",

@@ -15,7 +15,7 @@ mod padding;
 use comptoir_content::{AccountId, ConversationId, DeviceCertificate, DeviceId, Hash, Signed};
 use openmls::group::{
     GroupId, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    PastEpochDeletionPolicy, ProcessedWelcome, StagedCommit,
+    PastEpochDeletionPolicy, StagedCommit, StagedWelcome,
 };
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
@@ -184,8 +184,10 @@ impl Group {
         let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
             return Err(SessionError::Unreadable { doing, reason: "another kind of message".to_owned() });
         };
-        let staged = ProcessedWelcome::new_from_welcome(provider, &join_config(), welcome)
-            .and_then(|processed| processed.into_staged_welcome(provider, None))
+        // Leaves live as long as their devices do: the account logs say which those are, and not the dates of the key
+        // packages that they came in with.
+        let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
+            .and_then(|join| join.skip_lifetime_validation().build())
             .map_err(|error| unreadable(doing)(&error))?;
         let (conversation, generation) = parse_group_id(staged.group_context().group_id())
             .ok_or(SessionError::Member { why: "the group has a name that is not ours" })?;

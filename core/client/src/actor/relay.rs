@@ -25,7 +25,8 @@ impl Actor {
 
     pub(super) fn flush(&mut self) -> Result<(), TurnError> {
         let in_flight = std::mem::take(&mut self.in_flight);
-        let due = self.turn(|tx| flush::due(tx, &in_flight));
+        let envelopes_max = self.envelopes_max;
+        let due = self.turn(|tx| flush::due(tx, &in_flight, envelopes_max));
         self.in_flight = in_flight;
         for (sent, request) in due? {
             self.in_flight.extend(sent.rows());
@@ -81,9 +82,13 @@ impl Actor {
             News::Connected(welcome) => {
                 self.online = true;
                 self.deaf = false;
+                let accepted = usize::try_from(welcome.limits.envelopes_per_frame_max).unwrap_or(usize::MAX);
+                self.envelopes_max = accepted.clamp(1, wire::limits::ENVELOPES_PER_FRAME_MAX);
                 self.in_flight.clear();
                 self.asked.clear();
                 self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
+                // Whoever hears of it finds the status as it is now.
+                self.tell_status();
                 self.bell.ring(&View::Connection(Connection::Online));
             }
             News::CaughtUp => {
@@ -105,6 +110,7 @@ impl Actor {
                         if actor.turn(|tx| account::not_let_in(tx, code))? { actor.log_in() } else { Ok(()) }
                     });
                 }
+                self.tell_status();
                 self.bell.ring(&View::Connection(match lost {
                     Lost::Network | Lost::Paused => Connection::Offline,
                     Lost::Refused { detail, .. } => Connection::Refused(detail),
@@ -175,7 +181,9 @@ impl Actor {
                         (Question::Claim { conversation, devices }, wire::Reply::Refused(_)) => {
                             members::claimed(tx, conversation, &devices, Vec::new())
                         }
-                        (Question::Log { account, .. }, wire::Reply::Refused(_)) => contacts::log_refused(tx, account),
+                        (Question::Log { account, .. }, wire::Reply::Refused(refusal)) => {
+                            contacts::log_refused(tx, account, refusal.code)
+                        }
                         (Question::KeyPackages, wire::Reply::KeyPackageCount { .. }) => {
                             account::key_packages_published(tx)
                         }

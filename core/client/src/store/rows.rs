@@ -47,6 +47,8 @@ pub(crate) struct AccountRow {
     pub(crate) wanted: Option<LogHead>,
     pub(crate) profile: Option<Profile>,
     pub(crate) blocked: bool,
+    /// The account key was replaced, and nobody has confirmed the new one.
+    pub(crate) key_changed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +98,13 @@ fn kind_name(kind: AccountKind) -> &'static str {
 
 pub(crate) fn kind_named(name: &str) -> AccountKind {
     if name == "business" { AccountKind::Business } else { AccountKind::Person }
+}
+
+/// The sender's time, but no later than the relay's and what honest clocks differ by: nobody writes from the future, to
+/// stand on top of the list for ever.
+fn shown_at(new: &NewMessage<'_>) -> Timestamp {
+    let latest = new.accepted_at.plus_ms(comptoir_engine::limits::SKEW_MS);
+    if new.accepted_at.0 > 0 && new.content.sent_at > latest { new.accepted_at } else { new.content.sent_at }
 }
 
 /// The stable name of a kind of message, for the column `kind`.
@@ -208,6 +217,7 @@ impl Tx<'_> {
                         }),
                         profile: None,
                         blocked: row.get("blocked")?,
+                        key_changed: row.get("key_changed")?,
                     },
                 ))
             })
@@ -265,6 +275,12 @@ impl Tx<'_> {
 
     pub(crate) fn save_log(&self, account: &Account) -> Result<(), TurnError> {
         let len = i64::try_from(account.head.len).unwrap_or(i64::MAX);
+        // Another key than the one whose safety number somebody may have compared: nobody has compared this one.
+        if self.account(account.id)?.is_some_and(|known| known.replaced != account.replaced) {
+            self.sql
+                .prepare_cached("UPDATE account SET verified = 0, key_changed = 1 WHERE id = ?1")?
+                .execute([account.id.0])?;
+        }
         self.sql
             .prepare_cached(
                 "UPDATE account SET log = ?2, log_len = ?3, kind = ?4, refused = NULL,
@@ -277,7 +293,8 @@ impl Tx<'_> {
     /// Sets `verified` or `blocked` of an account.
     pub(crate) fn set_account_flag(&mut self, id: AccountId, flag: &'static str, value: bool) -> Result<(), TurnError> {
         let sql = match flag {
-            "verified" => "UPDATE account SET verified = ?2 WHERE id = ?1",
+            // To have compared the safety number confirms the key that there is now.
+            "verified" => "UPDATE account SET verified = ?2, key_changed = key_changed AND NOT ?2 WHERE id = ?1",
             _ => "UPDATE account SET blocked = ?2 WHERE id = ?1",
         };
         if self.sql.prepare_cached(sql)?.execute(params![id.0, value])? == 0 {
@@ -349,7 +366,7 @@ impl Tx<'_> {
                 body_kind(&new.content.body),
                 new.state,
                 new.unread,
-                new.content.sent_at.0,
+                shown_at(new).0,
                 new.accepted_at.0,
                 if new.silent { String::new() } else { preview(new.content) },
                 new.content.encode(),

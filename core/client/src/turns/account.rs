@@ -173,6 +173,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         }
     }
     super::contacts::ask_for_logs(tx)?;
+    super::members::catch_up(tx)?;
     super::members::begin_all(tx)?;
     tx.effect(Effect::Flush);
     Ok(())

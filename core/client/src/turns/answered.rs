@@ -3,13 +3,16 @@
 use comptoir_content::{DeviceId, Timestamp};
 use comptoir_engine::conversation::{self, Conversation};
 use comptoir_engine::outbox::{CONFLICTS_MAX, next_try};
-use comptoir_sqlcipher::rusqlite::params;
+use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
 use super::flush::Sent;
 use super::members;
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, OutboxRow, Tx};
+
+/// Stale answers in a row after which this device will not catch up by waiting.
+const STALE_MAX: u32 = 5;
 
 /// The relay answered, envelope by envelope.
 pub(crate) fn deposited(
@@ -23,8 +26,11 @@ pub(crate) fn deposited(
             continue;
         };
         if outcome.status == wire::DepositStatus::StaleEpoch {
-            // Once for all recipients of a row.
-            if !moved_on.contains(&row.id) {
+            if row.kind != "message" {
+                // A change of a group that is long in the past: whoever missed it needs more than that.
+                tx.recipient_done(row.id, device)?;
+            } else if !moved_on.contains(&row.id) {
+                // Once for all recipients of a row.
                 moved_on.push(row.id);
                 stale(tx, &row)?;
             }
@@ -90,6 +96,9 @@ fn stale(tx: &mut Tx<'_>, row: &OutboxRow) -> Result<(), TurnError> {
         tx.sql.prepare_cached("DELETE FROM outbox_recipient WHERE outbox = ?1")?.execute([row.id])?;
         return super::send::seal_queued(tx, row.conversation);
     }
+    if row.failures >= STALE_MAX {
+        return members::fell_behind(tx, row.conversation);
+    }
     later(tx, row)
 }
 
@@ -119,13 +128,26 @@ fn later(tx: &Tx<'_>, row: &OutboxRow) -> Result<(), TurnError> {
     Ok(())
 }
 
-fn close_if_done(tx: &Tx<'_>, row: i64) -> Result<(), TurnError> {
-    tx.sql
+/// A row is done when no recipient is left. A message that no device at all could be given has failed, and says so.
+fn close_if_done(tx: &mut Tx<'_>, row: i64) -> Result<(), TurnError> {
+    let closed: Option<Option<i64>> = tx
+        .sql
         .prepare_cached(
             "DELETE FROM outbox WHERE id = ?1 AND sealed IS NOT NULL
-             AND NOT EXISTS (SELECT 1 FROM outbox_recipient WHERE outbox = ?1)",
+             AND NOT EXISTS (SELECT 1 FROM outbox_recipient WHERE outbox = ?1) RETURNING message",
         )?
-        .execute([row])?;
+        .query_row([row], |row| row.get(0))
+        .optional()?;
+    if let Some(Some(message)) = closed {
+        let failed = tx
+            .sql
+            .prepare_cached("UPDATE message SET state = 'failed' WHERE id = ?1 AND state = 'queued'")?
+            .execute([message])?;
+        if failed > 0 {
+            let conversation = tx.conversation_by_id(message >> 36)?;
+            tx.notify_chat(conversation.uid);
+        }
+    }
     Ok(())
 }
 

@@ -208,8 +208,9 @@ pub(crate) struct Tapped {
 /// The tap on Pay: the order, its key and its payment are on disk before anything is sent.
 pub(crate) fn place_order(tx: &mut Tx<'_>, invoice_hash: [u8; 32], tapped: Tapped) -> Result<State, TurnError> {
     let loaded = load_by_invoice(tx.sql, invoice_hash)?.ok_or(TurnError::NotFound { what: "invoice" })?;
-    let merchant = tx.account_row(loaded.checkout.invoice.merchant)?;
-    let merchant = merchant.and_then(|row| row.account).ok_or(TurnError::NotFound { what: "account" })?;
+    let merchant = tx.account_row(loaded.checkout.invoice.merchant)?.ok_or(TurnError::NotFound { what: "account" })?;
+    let key_changed = merchant.key_changed;
+    let merchant = merchant.account.ok_or(TurnError::NotFound { what: "account" })?;
     let payer = match &loaded.payer {
         Some(payer) => payer.clone(),
         None => {
@@ -229,7 +230,7 @@ pub(crate) fn place_order(tx: &mut Tx<'_>, invoice_hash: [u8; 32], tapped: Tappe
         payer: payer.clone(),
     });
     let loaded = Loaded { payer: Some(payer), ..loaded };
-    advance(tx, loaded, Input::Place { choice, merchant: &merchant })
+    advance(tx, loaded, Input::Place { choice, merchant: &merchant, key_changed })
 }
 
 pub(crate) fn placed_elsewhere(tx: &mut Tx<'_>, order: OrderPlaced) -> Result<(), TurnError> {

@@ -93,8 +93,12 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
 }
 
 /// The relay did not give the log, now: somebody who waits for it asks again later.
-pub(crate) fn log_refused(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnError> {
+pub(crate) fn log_refused(tx: &mut Tx<'_>, id: AccountId, code: wire::ErrorCode) -> Result<(), TurnError> {
     let me = tx.me()?;
+    if code == wire::ErrorCode::NotFound && tx.account(id)?.is_none() {
+        tx.refuse_log(id, "our relay does not know this account: it may be at another one")?;
+        tx.notify_chats();
+    }
     let Some(conversation) = tx.conversation(ConversationId::between(me.account, id))? else {
         return Ok(());
     };

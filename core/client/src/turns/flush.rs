@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use comptoir_content::{DeviceId, Timestamp};
 use comptoir_wire as wire;
 
+use super::members;
 use crate::error::TurnError;
 use crate::store::{ConversationRow, OutboxRow, Tx, to_wire_conversation, to_wire_device, to_wire_uid};
 
@@ -34,14 +35,18 @@ impl Sent {
 
 /// Frames for everything that is due and not on its way. Order within a conversation is kept: nothing overtakes a change
 /// of its group, or something that waits.
-pub(crate) fn due(tx: &mut Tx<'_>, in_flight: &HashSet<i64>) -> Result<Vec<(Sent, wire::Request)>, TurnError> {
+pub(crate) fn due(
+    tx: &mut Tx<'_>,
+    in_flight: &HashSet<i64>,
+    envelopes_max: usize,
+) -> Result<Vec<(Sent, wire::Request)>, TurnError> {
     let conversations: Vec<i64> = {
         let mut select =
             tx.sql.prepare_cached("SELECT conversation, min(id) FROM outbox GROUP BY conversation ORDER BY 2")?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     let mut frames = Vec::new();
-    let mut batch = Batch::default();
+    let mut batch = Batch { envelopes_max, ..Batch::default() };
     for id in conversations {
         let conversation = tx.conversation_by_id(id)?;
         for row in tx.outbox_of(id, ROWS_PER_CONVERSATION)? {
@@ -133,14 +138,16 @@ struct Batch {
     about: Vec<(i64, DeviceId)>,
     envelopes: Vec<wire::Envelope>,
     bytes: usize,
+    /// Envelopes that the relay takes in one frame.
+    envelopes_max: usize,
 }
 
 impl Batch {
     /// Adds an envelope; gives back the frame that was full before it.
     fn push(&mut self, about: (i64, DeviceId), envelope: wire::Envelope) -> Option<(Sent, wire::Request)> {
-        let full = self.envelopes.len() == wire::limits::ENVELOPES_PER_FRAME_MAX
-            || self.bytes + envelope.sealed.len() > FRAME_BYTES;
-        let frame = if full { std::mem::take(self).finish() } else { None };
+        let full = self.envelopes.len() >= self.envelopes_max || self.bytes + envelope.sealed.len() > FRAME_BYTES;
+        let next = Self { envelopes_max: self.envelopes_max, ..Self::default() };
+        let frame = if full { std::mem::replace(self, next).finish() } else { None };
         self.bytes += envelope.sealed.len();
         self.about.push(about);
         self.envelopes.push(envelope);
@@ -157,13 +164,15 @@ impl Batch {
 pub(crate) fn next_alarm(tx: &Tx<'_>) -> Result<Option<Timestamp>, TurnError> {
     let at: Option<i64> = tx
         .sql
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT min(at) FROM (
                  SELECT min(wake_at) AS at FROM checkout WHERE wake_at IS NOT NULL
                  UNION ALL SELECT min(retry_at) FROM conversation WHERE retry_at IS NOT NULL
                  UNION ALL SELECT min(not_before) FROM outbox WHERE not_before > 0
-                 UNION ALL SELECT min(not_before) FROM outbox_recipient WHERE not_before > 0)",
-        )?
+                 UNION ALL SELECT min(not_before) FROM outbox_recipient WHERE not_before > 0
+                 UNION ALL {})",
+            members::EARLY_ALARM
+        ))?
         .query_row([], |row| row.get(0))?;
     Ok(at.map(Timestamp))
 }

@@ -1,6 +1,6 @@
 //! Turns about who is in a conversation: opening its first group, and keeping the devices in it those of the logs.
 
-use comptoir_content::{AccountId, ConversationId, DeviceId, Uid};
+use comptoir_content::{AccountId, ConversationId, DeviceId, Marks, Uid};
 use comptoir_engine::conversation::{self, Conversation};
 use comptoir_engine::outbox::next_try;
 use comptoir_engine::session::{Group, Invitee, Roster, SessionError, read_key_package};
@@ -237,6 +237,44 @@ pub(crate) fn unseal_all(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnE
         .execute([conversation])?;
     tx.sql.prepare_cached("UPDATE outbox SET sealed = NULL WHERE conversation = ?1")?.execute([conversation])?;
     Ok(())
+}
+
+/// Envelopes that wait so long for something before them wait in vain: ten minutes, in milliseconds.
+const EARLY_PATIENCE_MS: i64 = 600_000;
+
+/// When the oldest envelope that waits for its epoch or its invitation will have waited in vain.
+pub(crate) const EARLY_ALARM: &str = "SELECT min(received_at) + 600000 FROM held
+     JOIN conversation ON conversation.uid = held.conversation
+     WHERE held.reason = 'early' AND conversation.state = 'open' AND held.generation >= conversation.generation";
+
+/// Looks for conversations whose others are where this device never gets to: a commit that it cannot read, or a generation
+/// it was not invited into. They begin another one.
+pub(crate) fn catch_up(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    let behind: Vec<i64> = {
+        let mut select = tx.sql.prepare_cached(
+            "SELECT DISTINCT conversation.id FROM held JOIN conversation ON conversation.uid = held.conversation
+             WHERE held.reason = 'early' AND conversation.state = 'open' AND held.generation >= conversation.generation
+             AND held.received_at <= ?1",
+        )?;
+        select.query_map([tx.now.plus_ms(-EARLY_PATIENCE_MS).0], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for id in behind {
+        let uid = tx.conversation_by_id(id)?.uid;
+        tx.sql
+            .prepare_cached("UPDATE held SET reason = 'unreadable' WHERE conversation = ?1 AND reason = 'early'")?
+            .execute([uid.0])?;
+        fell_behind(tx, id)?;
+    }
+    Ok(())
+}
+
+/// This device will not catch up by waiting: another generation. Something silent is said in it, so that it begins also
+/// when nothing waits to be said.
+pub(crate) fn fell_behind(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnError> {
+    let row = tx.conversation_by_id(conversation)?;
+    moved(tx, &row, conversation::Input::FellBehind)?;
+    let row = tx.conversation_by_id(conversation)?;
+    super::send::send_marks(tx, &row, Marks { delivered: Vec::new(), read_upto: None })
 }
 
 /// What an answer of the relay or an invitation did to the conversation.

@@ -333,7 +333,7 @@ fn judge(
         sent_at: content.sent_at,
         accepted_at,
     };
-    Ok(consent::judge(weight, &facts).and_then(|()| limits::check_body(&content.body, sender.kind)))
+    Ok(consent::judge(weight, &facts).and_then(|()| limits::check_body(&content.body, &content.fallback, sender.kind)))
 }
 
 /// Another device of ours read this conversation.

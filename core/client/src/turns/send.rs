@@ -22,9 +22,9 @@ pub(crate) fn send(
 ) -> Result<Uid, TurnError> {
     let me = tx.me()?;
     let own = tx.account_row(me.account)?.ok_or(TurnError::Corrupt { what: "own account" })?;
-    limits::check_body(&body, own.kind)?;
     let weight = weight(&body);
     let mut content = Content::new(Uid(tx.new_id()), tx.now, body);
+    limits::check_body(&content.body, &content.fallback, own.kind)?;
     content.head = own.account.as_ref().map(|account| account.head).filter(|_| weight != Weight::Silent);
     content.basis = match (own.kind, basis) {
         (AccountKind::Business, None) if weight == Weight::Words => last_action(tx, conversation.id)?,

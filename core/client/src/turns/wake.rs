@@ -9,6 +9,7 @@ use crate::turns::{checkout, contacts, members};
 pub(crate) fn wake(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     checkout::woken(tx)?;
     contacts::ask_for_logs(tx)?;
+    members::catch_up(tx)?;
     let due: Vec<i64> = {
         let mut select = tx.sql.prepare_cached("SELECT id FROM conversation WHERE retry_at <= ?1")?;
         select.query_map([tx.now.0], |row| row.get(0))?.collect::<Result<_, _>>()?

@@ -21,7 +21,7 @@ fn choice(n: u8) -> Box<Choice> {
 
 pub(crate) fn placed(shop: &Shop) -> Checkout {
     let offered = Checkout::offered(shop.signs(&shop.bill()));
-    step(offered, Input::Place { choice: choice(7), merchant: &shop.account }, NOW).unwrap().next
+    step(offered, Input::Place { choice: choice(7), merchant: &shop.account, key_changed: false }, NOW).unwrap().next
 }
 
 fn judged(checkout: &Checkout, file: &ReceiptFile) -> Result<Settled, Refused> {
@@ -149,6 +149,35 @@ fn money_only_goes_where_the_shop_vouches_for() {
 }
 
 #[test]
+fn a_shop_whose_key_changed_is_not_paid_before_somebody_looked() {
+    let shop = Shop::open(10);
+    let offered = Checkout::offered(shop.signs(&shop.bill()));
+    let tap = |key_changed| Input::Place { choice: choice(7), merchant: &shop.account, key_changed };
+    assert_eq!(step(offered.clone(), tap(true), NOW), Err(Refused::KeyChanged));
+    assert_eq!(step(offered, tap(false), NOW).unwrap().next.state, State::Placed);
+}
+
+#[test]
+fn the_tip_of_an_order_stays_what_it_was_first() {
+    let shop = Shop::open(10);
+    let mut bill = shop.bill();
+    bill.tip_max_minor = 50;
+    let tap = |tip_minor| Input::Place {
+        choice: Box::new(Choice { tip_minor, ..*choice(7) }),
+        merchant: &shop.account,
+        key_changed: false,
+    };
+    let first = step(Checkout::offered(shop.signs(&bill)), tap(20), NOW).unwrap().next;
+    assert_eq!(first.order.as_ref().unwrap().tip_minor, 20);
+    let over = AnswerBody::NotPaid(NotPaid { reason: "card.declined".to_owned(), words: String::new() });
+    let answer = Signed::sign(&shop.answers(&first, over), &shop.till).verify().unwrap();
+    let not_paid = step(first, Input::Answered { answer, merchant: &shop.account, payees: &[] }, NOW).unwrap().next;
+    // A receipt over the first sum may still come, and would not fit another one.
+    assert_eq!(step(not_paid.clone(), tap(30), NOW), Err(Refused::TipFixed));
+    assert_eq!(step(not_paid, tap(20), NOW).unwrap().next.order.unwrap().attempt, 2);
+}
+
+#[test]
 fn another_try_is_another_attempt_of_the_same_payment() {
     let shop = Shop::open(10);
     let first = placed(&shop);
@@ -157,7 +186,9 @@ fn another_try_is_another_attempt_of_the_same_payment() {
     let not_paid =
         step(first.clone(), Input::Answered { answer, merchant: &shop.account, payees: &[] }, NOW).unwrap().next;
     assert_eq!(not_paid.state, State::NotPaid);
-    let second = step(not_paid, Input::Place { choice: choice(30), merchant: &shop.account }, NOW).unwrap().next;
+    let second = step(not_paid, Input::Place { choice: choice(30), merchant: &shop.account, key_changed: false }, NOW)
+        .unwrap()
+        .next;
     let (before, after) = (first.order.unwrap(), second.order.unwrap());
     assert_eq!((after.order, after.payment, after.payer_key), (before.order, before.payment, before.payer_key));
     assert_eq!((before.attempt, after.attempt), (1, 2));
@@ -217,7 +248,11 @@ proptest! {
         for (number, made) in moves.into_iter().enumerate() {
             let answer = |body| Signed::sign(&shop.answers(&checkout, body), &shop.till).verify().unwrap();
             let input = match made {
-                Move::Tap => Input::Place { choice: choice(u8::try_from(100 + number).unwrap()), merchant: &shop.account },
+                Move::Tap => Input::Place {
+                    choice: choice(u8::try_from(100 + number).unwrap()),
+                    merchant: &shop.account,
+                    key_changed: false,
+                },
                 _ if checkout.order.is_none() => continue,
                 Move::Requested => Input::Answered { answer: answer(AnswerBody::Requested(shop.request())), merchant: &shop.account, payees: &payees },
                 Move::Checking => Input::Answered { answer: answer(AnswerBody::Checking), merchant: &shop.account, payees: &payees },
