@@ -21,7 +21,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub struct Config {
     /// Where devices connect.
     pub listen: SocketAddr,
-    /// The database lives here, with its lock.
+    /// The database lives here, with its lock. Whoever puts an older copy of it in place creates an empty file named
+    /// `RESTORED` beside it before the relay starts; the relay then tells every device to synchronise again.
     pub data_dir: PathBuf,
     /// The addresses that devices dial, as `host:port`. Empty: the bound address and `localhost:port`.
     #[serde(default)]

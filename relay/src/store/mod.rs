@@ -157,7 +157,7 @@ pub struct Health {
 
 /// The relay's database.
 pub trait RelayStore: Send + Sync + 'static {
-    /// One life of this database.
+    /// One life of this database. Drawn anew when an operator says that an older copy was put in its place.
     fn incarnation(&self) -> Incarnation;
 
     /// Creates an account with its log and first device. The caller has checked the signatures.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use comptoir_relay::{Clock, Config, Relay, StartError, StoreError, Tls};
-use comptoir_wire::{DepositStatus, Request};
+use comptoir_wire::{Claimed, DepositStatus, Reply, Request};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -62,6 +62,41 @@ async fn a_shutdown_tells_everybody_and_loses_nothing_accepted() {
     let got: Vec<_> = items.iter().map(|item| item.envelope.uid).collect();
     let accepted: Vec<_> = accepted.into_iter().map(uid).collect();
     assert_eq!(got, accepted, "what is stored was answered, and what was answered is stored");
+}
+
+#[tokio::test]
+async fn a_relay_restored_from_a_copy_says_so_once() {
+    let mut world = World::open().await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    let (mut at_bob, before) = world.arrive_with(&bob, 1).await;
+    let publish = Request::PublishKeyPackages { packages: vec![vec![1; 9], vec![2; 9]], last_resort: Some(vec![3; 9]) };
+    assert_eq!(at_bob.ask(publish.clone()).await, Reply::KeyPackageCount { left: 2 });
+    let mut at_alice = world.arrive(&alice).await;
+    assert_eq!(statuses(at_alice.ask(deposit(&bob, [1])).await), [DepositStatus::Accepted]);
+    world.stop().await;
+    let copy = std::fs::read(world.dir.path().join("relay.db")).unwrap();
+
+    // What happens after the copy was taken is lost with the disk.
+    world.start().await;
+    let mut at_alice = world.arrive(&alice).await;
+    let claim = Request::ClaimKeyPackages { devices: vec![bob.device] };
+    assert_eq!(at_alice.ask(claim.clone()).await, Reply::KeyPackages(vec![Claimed::Fresh(vec![1; 9])]));
+    world.stop().await;
+    std::fs::write(world.dir.path().join("relay.db"), copy).unwrap();
+    std::fs::write(world.dir.path().join("RESTORED"), "").unwrap();
+
+    world.start().await;
+    let (mut at_bob, after) = world.arrive_with(&bob, 1).await;
+    assert_ne!(after.incarnation, before.incarnation);
+    assert_eq!((after.head_seq, after.key_packages_left), (1, 0), "mail is kept");
+    at_bob.deliveries(1).await;
+    let mut at_alice = world.arrive(&alice).await;
+    assert_eq!(at_alice.ask(claim.clone()).await, Reply::KeyPackages(vec![Claimed::LastResort(vec![3; 9])]));
+    assert_eq!(at_bob.ask(publish).await, Reply::KeyPackageCount { left: 0 }, "none is given twice");
+    world.stop().await;
+    world.start().await;
+    let (_, again) = world.arrive_with(&bob, 1).await;
+    assert_eq!(again.incarnation, after.incarnation, "the file is gone");
 }
 
 #[tokio::test]

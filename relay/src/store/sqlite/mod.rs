@@ -29,6 +29,8 @@ use writer::Writer;
 
 const DATABASE: &str = "relay.db";
 const LOCK: &str = "relay.lock";
+/// An operator who puts an older copy of the database in place leaves a file of this name beside it.
+const RESTORED: &str = "RESTORED";
 /// The statements that lead from each version to the next one.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/0001.sql")];
 /// What an operation costs in the writer's queue beside the bytes it carries.
@@ -46,7 +48,9 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database in `dir`, creating both when they are missing.
+    /// Opens the database in `dir`, creating both when they are missing. A file named `RESTORED` in it says that the
+    /// database is an older copy: it gets a new incarnation and gives none of its one-time key packages again, and then
+    /// the file is removed.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while another process has it open, [`StoreError::TooNew`] when a newer relay wrote it.
@@ -56,6 +60,7 @@ impl SqliteStore {
         let path = dir.join(DATABASE);
         let mut db = open_plain(&path, Access::Write).map_err(failed("opening the database"))?;
         migrate(&mut db, now_ms)?;
+        begin_anew_if_restored(&mut db, dir)?;
         let incarnation = db
             .query_row("SELECT incarnation FROM relay", [], |row| row.get(0).map(Incarnation))
             .map_err(failed("reading the incarnation"))?;
@@ -261,6 +266,24 @@ fn migrate(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
         tx.execute("INSERT INTO relay VALUES (1, ?1, ?2)", (incarnation, now_ms)).map_err(&doing)?;
     }
     tx.commit().map_err(&doing)
+}
+
+/// What a copy does not know is what happened since: its devices must look again, and a key package that it still has
+/// may have been given. Committed before the file is removed, so that a crash in between only does it once more.
+fn begin_anew_if_restored(db: &mut Connection, dir: &Path) -> Result<(), StoreError> {
+    let marker = dir.join(RESTORED);
+    if !marker.try_exists().map_err(failed("looking for the mark of a restored copy"))? {
+        return Ok(());
+    }
+    let doing = failed("beginning anew after a restore");
+    let incarnation: [u8; 16] = crate::random()?;
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&doing)?;
+    tx.execute("UPDATE relay SET incarnation = ?1", [incarnation]).map_err(&doing)?;
+    tx.execute("UPDATE key_package SET package = NULL WHERE package IS NOT NULL", []).map_err(&doing)?;
+    tx.commit().map_err(&doing)?;
+    std::fs::remove_file(&marker).map_err(failed("removing the mark of a restored copy"))?;
+    tracing::warn!("the database was restored from a copy: it has a new incarnation, and devices synchronise again");
+    Ok(())
 }
 
 /// A `u64` in SQLite's signed column: the same bits.
