@@ -1,10 +1,10 @@
 //! Paying at the Bakery, through a real relay, a real till and the practice provider.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
-use comptoir_client::{PaymentState, SheetHint};
+use comptoir_client::{PaymentState, Sheet, SheetHint};
 use comptoir_content::{
-    AnswerBody, Body, ConversationId, Hash, NotPaid, OrderPlaced, PaymentAnswer, PaymentId, ReceiptFile, Signed,
-    SigningKey, Timestamp,
+    AnswerBody, Body, ConversationId, Hash, NotPaid, OrderId, OrderPlaced, PaymentAnswer, PaymentId, ReceiptFile,
+    Signed, SigningKey, Timestamp,
 };
 use comptoir_engine::receipt::{Verdict, verify};
 use comptoir_tests::shop::{Bakery, answers_bank, types_card};
@@ -380,6 +380,58 @@ async fn an_order_that_holds_its_slot_never_hears_that_it_is_over() {
     let greetings = |me: &Person| me.bubbles(chat).iter().filter(|bubble| bubble.text.starts_with("Bonjour!")).count();
     alice.until("the answer to what came after it", |me| (greetings(me) == 2).then_some(())).await;
     assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
+}
+
+#[tokio::test]
+async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    let till = bakery.till.as_ref().unwrap().client();
+    let gave_up = "UPDATE attempt SET state = 'dead', reason = 'submit.bank_late', wake_at = NULL";
+    till.turn(move |tx| Ok(tx.sql().execute(gave_up, ())?)).await.unwrap();
+    // Another device of Alice's pays the same bill, with an order of its own.
+    let placed: Vec<u8> =
+        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
+    let key = SigningKey::from_seed([7; 32]);
+    let (order, payment) = (OrderId([7; 16]), PaymentId([7; 16]));
+    let another = OrderPlaced { order, payment, payer_key: key.public(), ..OrderPlaced::decode(&placed).unwrap() };
+    let another = Box::new(another.prove(&key));
+    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(another), None)).await.unwrap();
+    let mut changes = till.changes();
+    let asked: Vec<u8> = loop {
+        let sql = "SELECT handoff FROM attempt WHERE order_id = ?1 AND handoff IS NOT NULL";
+        match till.view(|db| Ok(db.query_row(sql, (order.0,), |row| row.get(0))?)) {
+            Ok(asked) => break asked,
+            Err(_) => assert!(changes.next().await.is_some()),
+        }
+    };
+    let asked = Signed::<PaymentAnswer>::decode(&asked).unwrap().verify().unwrap().into_inner();
+    let AnswerBody::Requested(request) = asked.body else { panic!("{:?}", asked.body) };
+    let other_sheet = Sheet { handoff: request.handoff, ..sheet.clone() };
+    types_card(&other_sheet, APPROVE).await;
+    until_books(&town, &bakery, 1).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    let told = alice.bill_is(chat, PaymentState::NotPaid).await;
+    assert_eq!(told.not_paid.unwrap().0, "invoice.already_paid");
+    // One capture, one surplus, and the surplus back.
+    let books = until_books(&town, &bakery, 3).await;
+    assert!(books["books"].as_array().unwrap().contains(&serde_json::json!(["surplus", "EUR", 0])), "{books}");
+    assert_eq!((bakery.charges().await, bakery.gave_back().await), (vec![120, 120], vec![120]));
+}
+
+/// The books, once there are so many postings in them.
+async fn until_books(town: &Town, bakery: &Bakery, postings: i64) -> serde_json::Value {
+    let waiting = async {
+        loop {
+            let books = bakery.books(town).await;
+            if books["postings"] == postings {
+                return books;
+            }
+        }
+    };
+    tokio::time::timeout(comptoir_tests::PATIENCE, waiting).await.expect("the till never got there")
 }
 
 /// The one order at the till, once it is like this. Each of the till's answers is an exchange, so nobody sleeps.

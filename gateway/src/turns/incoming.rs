@@ -283,7 +283,7 @@ fn asked(tx: &mut Tx<'_>, till: &Till, message: &Incoming, ask: AskPayment) -> R
 /// Says again what stands in the books about an attempt.
 fn answer_again(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow) -> Result<(), TurnError> {
     match row.attempt.state {
-        State::Captured => post::send_receipt_again(tx, row),
+        State::Captured => post::send_receipt_again(tx, till, row),
         State::Dead => {
             let reason = row.attempt.reason.clone().unwrap_or_else(|| "method.provider_down".to_owned());
             let body = AnswerBody::NotPaid(NotPaid { reason, words: String::new() });

@@ -2,9 +2,10 @@
 
 use comptoir_client::headless::{TurnError, Tx};
 use comptoir_content::{
-    Amount, Basis, Body, Disclosure, Evidence, Hash, OrderId, PartBody, Receipt, ReceiptFile, RefundId, Salt, Signed,
-    Timestamp,
+    Amount, AnswerBody, Basis, Body, Disclosure, Evidence, Hash, NotPaid, OrderId, PartBody, Receipt, ReceiptFile,
+    RefundId, Salt, Signed, Timestamp,
 };
+use comptoir_engine::Refused;
 use comptoir_engine::ledger::{self, Kind};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 
@@ -86,7 +87,8 @@ pub(crate) fn chain_hash(
     Hash::of(&bytes)
 }
 
-/// A charge for an order: posted, receipted and told, all or nothing. A second charge for the same order is surplus.
+/// A charge for an order: posted, receipted and told, all or nothing. A second charge for the same order is surplus, and
+/// so is one for an invoice that other orders have paid as often as it may be paid.
 pub(crate) fn settle(
     tx: &mut Tx<'_>,
     till: &Till,
@@ -95,8 +97,8 @@ pub(crate) fn settle(
     method: String,
 ) -> Result<(), TurnError> {
     let charge = row.attempt.provider_payment.as_deref().ok_or(TurnError::Corrupt { what: "attempt" })?;
-    if is_receipted(tx, row.order)? {
-        return surplus(tx, row, charge);
+    if is_receipted(tx, row.order)? || is_used_up(tx, row.invoice_hash)? {
+        return surplus(tx, till, row, charge);
     }
     let posting = Posting {
         kind: Kind::Capture,
@@ -124,7 +126,7 @@ pub(crate) fn late_money(
     let another_is_live = siblings.iter().any(|other| other.number != row.number && other.attempt.state.is_live());
     if another_is_live || is_receipted(tx, row.order)? {
         let charge = row.attempt.provider_payment.as_deref().ok_or(TurnError::Corrupt { what: "attempt" })?;
-        return surplus(tx, row, charge);
+        return surplus(tx, till, row, charge);
     }
     settle(tx, till, row, paid_at, method)
 }
@@ -144,8 +146,25 @@ fn is_receipted(tx: &Tx<'_>, order: OrderId) -> Result<bool, TurnError> {
         .query_row([order.0], |row| row.get(0))?)
 }
 
+/// Whether as many orders of an invoice have a receipt as it may be paid.
+fn is_used_up(tx: &Tx<'_>, invoice: Hash) -> Result<bool, TurnError> {
+    let (signed, _) = till::invoice(tx.sql(), invoice)?.ok_or(TurnError::Corrupt { what: "invoice" })?;
+    let receipts: i64 = tx
+        .sql()
+        .prepare_cached("SELECT count(*) FROM issued JOIN attempt USING (payment, attempt) WHERE invoice_hash = ?1")?
+        .query_row([invoice.0], |row| row.get(0))?;
+    Ok(receipts >= i64::from(signed.verify()?.max_payments))
+}
+
+/// Tells who paid for nothing that it was paid already: this order gets no receipt, and the money goes back.
+fn paid_for_nothing(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow) -> Result<(), TurnError> {
+    let reason = Refused::AlreadyPaid.key().to_owned();
+    let answer = till.answer(row, AnswerBody::NotPaid(NotPaid { reason, words: String::new() }), tx.now);
+    till::tell(tx, row, answer)
+}
+
 /// Books a charge that nobody should have made, and gives it back.
-fn surplus(tx: &mut Tx<'_>, row: &AttemptRow, charge: &str) -> Result<(), TurnError> {
+fn surplus(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow, charge: &str) -> Result<(), TurnError> {
     let posting = Posting {
         kind: Kind::Surplus,
         amount: row.attempt.amount,
@@ -156,6 +175,9 @@ fn surplus(tx: &mut Tx<'_>, row: &AttemptRow, charge: &str) -> Result<(), TurnEr
     if post(tx, &posting)? {
         let id = RefundId(tx.new_id());
         super::refund::ask(tx, id, row, row.attempt.amount, true)?;
+        if !is_receipted(tx, row.order)? {
+            paid_for_nothing(tx, till, row)?;
+        }
     }
     Ok(())
 }
@@ -235,7 +257,7 @@ fn issue(
 }
 
 /// The same signed receipt once more, for a customer who did not get it.
-pub(crate) fn send_receipt_again(tx: &mut Tx<'_>, row: &AttemptRow) -> Result<(), TurnError> {
+pub(crate) fn send_receipt_again(tx: &mut Tx<'_>, till: &Till, row: &AttemptRow) -> Result<(), TurnError> {
     let file: Option<Vec<u8>> = tx
         .sql()
         .prepare_cached("SELECT file FROM issued WHERE order_id = ?1")?
@@ -246,6 +268,6 @@ pub(crate) fn send_receipt_again(tx: &mut Tx<'_>, row: &AttemptRow) -> Result<()
             let file = ReceiptFile::from_file(&file)?;
             tx.say(row.conversation, Body::Receipt(Box::new(file)), Some(Basis::Order(row.order))).map(drop)
         }
-        None => Ok(()),
+        None => paid_for_nothing(tx, till, row),
     }
 }
