@@ -71,7 +71,7 @@ CREATE TABLE message (
     sent_at INTEGER NOT NULL,
     accepted_at INTEGER NOT NULL DEFAULT 0,  -- the relay's clock; 0 until it has it
     text TEXT NOT NULL,             -- what a list or a search shows
-    content BLOB NOT NULL,
+    content BLOB NOT NULL,          -- what was said, without the words that `text` holds
     why TEXT,                       -- the refusal of a held message
     tapped INTEGER NOT NULL DEFAULT 0,
     handled INTEGER NOT NULL DEFAULT 0,      -- a till has acted on it

@@ -15,6 +15,7 @@ pub use crate::vault::write_secret;
 use crate::actor::Input;
 use crate::client::{Client, check_relay};
 use crate::error::ClientError;
+use crate::store::given_back;
 use crate::turns::account::{NewAccount, create_account};
 use crate::turns::send;
 
@@ -95,7 +96,7 @@ impl Tx<'_> {
     /// [`TurnError`].
     pub fn unhandled(&self, limit: u32) -> Result<Vec<Incoming>, TurnError> {
         let mut select = self.sql().prepare_cached(
-            "SELECT message.id, message.content, conversation.uid, conversation.peer FROM message
+            "SELECT message.id, message.content, conversation.uid, conversation.peer, message.text FROM message
              JOIN conversation ON conversation.id = message.id >> 36
              WHERE message.handled = 0 AND message.mine = 0 AND message.state = 'received' ORDER BY message.id LIMIT ?1",
         )?;
@@ -105,16 +106,17 @@ impl Tx<'_> {
                 row.get::<_, Vec<u8>>(1)?,
                 row.get::<_, [u8; 16]>(2)?,
                 row.get::<_, [u8; 20]>(3)?,
+                row.get::<_, String>(4)?,
             ))
         })?;
         let mut incoming = Vec::new();
         for row in rows {
-            let (id, content, conversation, peer) = row?;
+            let (id, content, conversation, peer, text) = row?;
             incoming.push(Incoming {
                 id,
                 conversation: ConversationId(conversation),
                 peer: AccountId(peer),
-                content: Content::decode(&content)?,
+                content: given_back(&content, &text)?,
             });
         }
         Ok(incoming)

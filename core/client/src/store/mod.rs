@@ -1,5 +1,6 @@
 //! The encrypted store: one file, one writer, numbered migrations, one lock.
 
+mod kept;
 mod known;
 mod mls;
 mod rows;
@@ -13,6 +14,7 @@ use comptoir_sqlcipher::rusqlite::Connection;
 use comptoir_sqlcipher::{Access, DatabaseKey, open_encrypted};
 use openmls_rust_crypto::RustCrypto;
 
+pub(crate) use kept::given_back;
 pub(crate) use known::Known;
 pub use mls::MlsStoreError;
 pub(crate) use mls::TxProvider;

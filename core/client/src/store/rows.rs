@@ -9,6 +9,7 @@ use comptoir_engine::conversation::Conversation;
 use comptoir_engine::session::Me;
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension as _, Row, params};
 
+use super::kept::kept;
 use super::tx::column;
 use crate::error::TurnError;
 use crate::store::Tx;
@@ -369,7 +370,7 @@ impl Tx<'_> {
                 shown_at(new).0,
                 new.accepted_at.0,
                 if new.silent { String::new() } else { preview(new.content) },
-                new.content.encode(),
+                kept(new.content),
                 new.why,
             ])?;
         Ok(id)
