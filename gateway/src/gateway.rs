@@ -24,6 +24,9 @@ use crate::{till, web};
 pub(crate) const CORE: &str = "core";
 pub(crate) const VAULT: &str = "core.key";
 
+/// How long before its end a till's certificate is warned about.
+const NOTICE_MS: i64 = 30 * 24 * 3_600_000;
+
 /// Why a till cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -91,7 +94,16 @@ impl Gateway {
         }
         let clock = clock.unwrap_or_else(|| Arc::new(system_time));
         let client = open_core(dir, Some(clock.clone()))?;
-        client.turn(|tx| till::load(tx).map(drop)).await.map_err(|_| GatewayError::NoShop)?;
+        let ends_soon = client.turn(|tx| Ok(!till::load(tx)?.is_certified_at(tx.now.plus_ms(NOTICE_MS)))).await;
+        let ends_soon = ends_soon.map_err(|error| match error {
+            ClientError::AskUser { ref code, .. } if code == "account.unknown" || code == "till.unknown" => {
+                GatewayError::NoShop
+            }
+            error => error.into(),
+        })?;
+        if ends_soon {
+            tracing::warn!("the till's certificate ends within 30 days; without another one it stops selling");
+        }
         // Whatever was under way when the till went down is looked at now.
         client
             .turn(|tx| {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! customer's message ──► client's inbox ──► turn (till.rs, one transaction) ──► act: call the provider
-//! provider's webhook ──► verified, stored ──► a read is due ──► act: read ──► turn payment_read
+//! provider's webhook ──► verified, stored ──► a read is due ──► act: read ──► turn payment_moved
 //!                                                              │ ledger + signed receipt + outgoing message: one commit
 //! ```
 //!

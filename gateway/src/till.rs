@@ -5,7 +5,7 @@ use comptoir_content::{
     AccountId, Amount, AnswerBody, Body, ConversationId, Currency, Hash, Invoice, OrderId, OrderPlaced, PaymentAnswer,
     PaymentId, Profile, PublicKey, Signed, SigningKey, Timestamp,
 };
-use comptoir_engine::account::Account;
+use comptoir_engine::account::{Account, TillVerdict};
 use comptoir_engine::payment::{Attempt, State};
 use comptoir_sqlcipher::rusqlite::{self, OptionalExtension as _, Row, params};
 
@@ -57,6 +57,11 @@ pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Till, TurnError> {
 }
 
 impl Till {
+    /// Whether what this till signs holds at a moment.
+    pub(crate) fn is_certified_at(&self, at: Timestamp) -> bool {
+        self.account.judge_till(self.key.public(), self.term, self.live, at) == TillVerdict::Holds
+    }
+
     /// Signs what this till says about an attempt.
     pub(crate) fn answer(&self, row: &AttemptRow, body: AnswerBody, now: Timestamp) -> Signed<PaymentAnswer> {
         let answer = PaymentAnswer {

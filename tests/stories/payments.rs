@@ -7,8 +7,9 @@ use comptoir_content::{
     Signed, SigningKey, Timestamp,
 };
 use comptoir_engine::receipt::{Verdict, verify};
+use comptoir_gateway::{Gateway, GatewayError};
 use comptoir_tests::shop::{Bakery, answers_bank, types_card};
-use comptoir_tests::{HOUR_MS, MINUTE_MS, Person, Town};
+use comptoir_tests::{DAY_MS, HOUR_MS, MINUTE_MS, Person, Town};
 
 const APPROVE: &str = "4242 4242 4242 4242";
 const DECLINE: &str = "4000 0000 0000 0002";
@@ -350,6 +351,16 @@ async fn a_till_that_cannot_read_its_own_books_passes_nobody_over() {
 }
 
 #[tokio::test]
+async fn damaged_books_are_not_taken_for_a_shop_that_never_was() {
+    let (town, mut bakery, _alice, _chat) = at_the_counter().await;
+    let till = bakery.till.as_ref().unwrap().client();
+    till.turn(|tx| Ok(tx.sql().execute("UPDATE till SET profile = x'00'", ())?)).await.unwrap();
+    bakery.closes().await;
+    let refused = Gateway::start(&town.bakery_dir(), Some(town.clock())).await.err().unwrap();
+    assert!(matches!(refused, GatewayError::Client(_)), "{refused}");
+}
+
+#[tokio::test]
 async fn an_order_that_holds_its_slot_never_hears_that_it_is_over() {
     let (_town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
@@ -419,6 +430,25 @@ async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
     let books = until_books(&town, &bakery, 3).await;
     assert!(books["books"].as_array().unwrap().contains(&serde_json::json!(["surplus", "EUR", 0])), "{books}");
     assert_eq!((bakery.charges().await, bakery.gave_back().await), (vec![120, 120], vec![120]));
+}
+
+#[tokio::test]
+async fn a_till_whose_certificate_ends_stops_selling_before_it_does() {
+    let town = Town::new().await;
+    let mut bakery = town.bakery().await;
+    bakery.closes().await;
+    town.pass(362 * DAY_MS);
+    bakery.opens(&town).await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    alice.orders(chat, "Croissant").await;
+    town.pass(DAY_MS);
+    alice.says(chat, "And tomorrow?").await;
+    let greeted = |me: &Person| me.bubbles(chat).into_iter().rfind(|bubble| !bubble.replies.is_empty());
+    let greeting = alice.until("the greeting", greeted).await;
+    alice.client.tap(chat, greeting.uid, "Croissant").await.unwrap();
+    let closed = "you: Sorry, we cannot take payments at the moment.";
+    alice.until("that the shop is closed", |me| me.thread(chat).contains(&closed.to_owned()).then_some(())).await;
 }
 
 /// The books, once there are so many postings in them.

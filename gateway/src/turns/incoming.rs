@@ -6,7 +6,7 @@ use comptoir_content::{
     PaymentAnswer, QuickReply, Signed, Text,
 };
 use comptoir_engine::order::{self, Decision, Taken};
-use comptoir_engine::payment::{Attempt, State};
+use comptoir_engine::payment::{Attempt, REQUEST_LIFE_MS, State};
 use comptoir_engine::{Refused, invoice};
 use comptoir_sqlcipher::rusqlite::params;
 
@@ -17,6 +17,11 @@ use crate::turns::post;
 
 /// An invoice from the catalogue can be paid for this long, in milliseconds.
 const INVOICE_LIFE_MS: i64 = 24 * 3_600_000;
+
+/// The till's certificate must outlive an invoice by its payment and by this long: a receipt may come late.
+const RECEIPT_SLACK_MS: i64 = 24 * 3_600_000;
+/// What a customer hears from a till that may not sell any more.
+const CLOSED: &str = "Sorry, we cannot take payments at the moment.";
 
 /// Acts on a message. One message, one turn: what cannot be answered holds up nobody else.
 pub(crate) fn incoming(
@@ -92,6 +97,12 @@ fn tapped(
     let Some(product) = product_of(catalogue, payload) else {
         return greet(tx, till, catalogue, message);
     };
+    if !till.is_certified_at(tx.now.plus_ms(INVOICE_LIFE_MS + REQUEST_LIFE_MS + RECEIPT_SLACK_MS)) {
+        tracing::error!("nothing is sold: the till's certificate has ended, or ends before a bill could be paid");
+        let closed = Text { body: CLOSED.to_owned(), reply_to: None, quick_replies: Vec::new() };
+        let basis = Some(Basis::Action(message.content.uid));
+        return tx.say(message.conversation, Body::Text(closed), basis).map(drop);
+    }
     let profile = till.profile.verify()?;
     let takes = |provider: &&dyn Provider| provider.is_live() == till.live && provider.takes(product.price);
     let payees = providers.iter().map(AsRef::as_ref).filter(takes).filter_map(|provider| {
