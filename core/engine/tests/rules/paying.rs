@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 use crate::bakery::*;
 
-fn choice(n: u8) -> Box<Choice> {
+pub(crate) fn choice(n: u8) -> Box<Choice> {
     let (order, payment, payer) = (OrderId([n; 16]), PaymentId([n + 1; 16]), key(50));
     Box::new(Choice { tip_minor: 0, provider: None, info: OrderInfo::default(), order, payment, payer })
 }
@@ -24,7 +24,7 @@ pub(crate) fn placed(shop: &Shop) -> Checkout {
     step(offered, Input::Place { choice: choice(7), merchant: &shop.account, key_changed: false }, NOW).unwrap().next
 }
 
-fn judged(checkout: &Checkout, file: &ReceiptFile) -> Result<Settled, Refused> {
+pub(crate) fn judged(checkout: &Checkout, file: &ReceiptFile) -> Result<Settled, Refused> {
     let order = checkout.order.as_ref().unwrap();
     let verdict = verify(file, None)?;
     settles(&verdict, &checkout.invoice, order.order, order.payer_key, order.tip_minor)
