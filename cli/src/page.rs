@@ -1,10 +1,11 @@
-//! The practice provider's pay page, as the terminal taps on it. Only practice cards come this way.
+//! The practice provider's pay page, as the terminal taps on it. Only practice cards come this way, and what the page and
+//! the shop say is made harmless before it is shown.
 
 use crate::Bank;
-use crate::out::Failure;
+use crate::out::{Failure, plain};
 use comptoir_client::Sheet;
 use comptoir_content::Handoff;
-use comptoir_sandbox::PageAnswer;
+use comptoir_sandbox::{PRACTICE_CARDS, PageAnswer};
 
 /// What came of typing a card. Both are hints.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +18,39 @@ pub(crate) enum Typed {
     BrokeOff(String),
 }
 
+/// Whether this may be typed here: a practice card, for a practice bill. The number of a real card never leaves the
+/// terminal, and is not repeated on it.
+///
+/// # Errors
+/// What to do instead.
+pub(crate) fn check_card(card: &str, live: bool) -> Result<(), Failure> {
+    if live {
+        let words = "This bill is over real money. Pay it on the provider's page, without --card.";
+        return Err(Failure::usage("card.live", words));
+    }
+    let digits: String = card.chars().filter(|c| *c != ' ').collect();
+    if PRACTICE_CARDS.iter().any(|known| known.number == digits) {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "card.practice",
+        "This is not a practice card. Real cards are typed on the provider's page only.",
+    ))
+}
+
+/// The address of a pay page, as it may be shown and opened.
+///
+/// # Errors
+/// It is not an address on the web.
+pub(crate) fn shown(url: &str) -> Result<String, Failure> {
+    let is = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    if is("https://") || is("http://") {
+        Ok(plain(url).replace('\n', "\u{FFFD}"))
+    } else {
+        Err(Failure::failed("method.none", "the shop names a pay page that is not on the web"))
+    }
+}
+
 /// Types a practice card into the hosted page, and answers the practice bank when it asks.
 ///
 /// # Errors
@@ -25,16 +59,17 @@ pub(crate) async fn type_card(sheet: &Sheet, card: &str, bank: Bank) -> Result<T
     let Handoff::Page { url } = &sheet.handoff else {
         return Err(Failure::failed("method.none", "this bill is paid in the provider's own sheet, on a phone"));
     };
+    shown(url)?;
     let typed = match comptoir_sandbox::type_card(url, card).await {
         Ok(answer) => answer,
-        Err(error) => return Ok(Typed::BrokeOff(error.to_string())),
+        Err(error) => return Ok(Typed::BrokeOff(plain(&error.to_string()))),
     };
     let Some(path) = typed.action_path() else {
         return said(typed);
     };
     match comptoir_sandbox::answer_bank(url, path, bank == Bank::Approve).await {
         Ok(answer) => said(answer),
-        Err(error) => Ok(Typed::BrokeOff(error.to_string())),
+        Err(error) => Ok(Typed::BrokeOff(plain(&error.to_string()))),
     }
 }
 
@@ -49,7 +84,7 @@ fn said(answer: PageAnswer) -> Result<Typed, Failure> {
         409 => Ok(Typed::BrokeOff("this page is closed".to_owned())),
         400..=499 => {
             let why = answer.body["error"]["message"].as_str().unwrap_or("the page refused it");
-            Err(Failure::failed("card.refused", why))
+            Err(Failure::failed("card.refused", plain(why)))
         }
         status => Ok(Typed::BrokeOff(format!("the page answered {status}"))),
     }
@@ -60,6 +95,30 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+
+    #[test]
+    fn only_practice_cards_are_typed_and_only_for_practice_bills() {
+        for card in ["4242424242424242", "4000 0000 0000 0002"] {
+            assert!(check_card(card, false).is_ok(), "{card}");
+            assert_eq!(check_card(card, true).unwrap_err().code, "card.live");
+        }
+        for card in ["4111 1111 1111 1111", "", "4242 4242 4242 4243"] {
+            let refused = check_card(card, false).unwrap_err();
+            assert_eq!((refused.exit, refused.code.as_str()), (2, "card.practice"), "{card}");
+            assert!(!refused.text.contains("4111"));
+        }
+    }
+
+    #[test]
+    fn what_the_page_and_the_shop_say_cannot_write_on_the_terminal() {
+        assert_eq!(shown("https://shop.example/pay?t=1").unwrap(), "https://shop.example/pay?t=1");
+        assert_eq!(shown("HTTP://a/\u{1b}]0;x\n$").unwrap(), "HTTP://a/\u{FFFD}]0;x\u{FFFD}$");
+        for url in ["javascript:alert(1)", "file:///etc/passwd", "httpx://a", "", "\u{1b}[2Jhttps://a"] {
+            assert!(shown(url).is_err(), "{url}");
+        }
+        let body = json!({ "error": { "message": "no\u{1b}[2J" } });
+        assert_eq!(said(PageAnswer { status: 422, body }).unwrap_err().text, "no\u{FFFD}[2J");
+    }
 
     #[test]
     fn only_a_clear_no_of_the_page_says_that_nothing_was_charged() {

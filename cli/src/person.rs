@@ -241,7 +241,7 @@ pub(crate) fn state_words(bill: &CheckoutView) -> String {
         PaymentState::Settling => "Checking. Do not pay again".to_owned(),
         PaymentState::NotPaid => {
             let reason = bill.not_paid.as_ref().map_or("", |(reason, _)| reason.as_str());
-            format!("Not paid ({reason}). Try again")
+            format!("Not paid ({}). Try again", plain(reason))
         }
         PaymentState::Paid => "✓ Paid".to_owned(),
         PaymentState::PartRefunded => format!("Refunded {} of {}", bill.refunded.to_plain(), bill.total.to_plain()),
@@ -377,6 +377,9 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
     home.exchange(out, &client).await?;
     let bill = newest_bill(&client, row.chat)?
         .ok_or_else(|| Failure::failed("invoice.unknown", "there is no bill in this chat"))?;
+    if let Some(card) = &args.card {
+        page::check_card(card, bill.live)?;
+    }
     out.note(format!("{} {}, signed by {}", plain(&bill.title), bill.total.to_plain(), name_of(&row)));
     match bill.state {
         PaymentState::Offered | PaymentState::NotPaid | PaymentState::Expired => {
@@ -416,7 +419,7 @@ pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Fai
             },
             None => {
                 if let comptoir_content::Handoff::Page { url } = &sheet.handoff {
-                    out.note(format!("Pay here:\n  {url}"));
+                    out.note(format!("Pay here:\n  {}", page::shown(url)?));
                 }
             }
         }

@@ -175,6 +175,8 @@ async fn a_person_in_a_terminal_buys_breakfast() {
         bubbles.as_array().unwrap().iter().any(|bubble| bubble["kind"] == "invoice")
     });
     assert!(billed);
+    let real = person(&alice, &["pay", "bakery", "--card", "4111 1111 1111 1111"]);
+    assert_eq!((real.code, &real.json()["error"]["code"]), (Some(2), &"card.practice".into()));
     let declined = person(&alice, &["pay", "bakery", "--card", "4000 0000 0000 0002"]);
     assert_eq!((declined.code, &declined.json()["error"]["code"]), (Some(1), &"card.declined".into()));
     let paid = person(&alice, &["pay", "bakery", "--card", APPROVE]);
