@@ -433,6 +433,32 @@ async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
 }
 
 #[tokio::test]
+async fn a_tablet_that_joined_after_the_greeting_pays() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let tablet = town.open("alice-tablet");
+    let request = tablet.client.link_request().await.unwrap();
+    let grant = alice.client.link_device(request).await.unwrap();
+    tablet.client.finish_link(grant).await.unwrap();
+    tablet.syncs().await;
+    // The phone finds the tablet's key packages when it looks again.
+    town.pass(DAY_MS);
+    alice.client.tick().await.unwrap();
+    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    // The till learns of the tablet in order: what the phone says after it invited it comes after the invitation.
+    alice.says(chat, "I have a tablet now").await;
+    let replies = |me: &Person| me.bubbles(chat).into_iter().rfind(|bubble| !bubble.replies.is_empty());
+    tablet.until("the greeting", replies).await;
+    let another = tablet.orders(chat, "Croissant").await;
+    assert_ne!(another.invoice, bill.invoice);
+    let sheet = tablet.taps_pay(chat, &another).await;
+    types_card(&sheet, APPROVE).await;
+    tablet.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    tablet.bill_is(chat, PaymentState::Paid).await;
+    assert_eq!(bakery.charges().await, [120]);
+}
+
+#[tokio::test]
 async fn a_till_whose_certificate_ends_stops_selling_before_it_does() {
     let town = Town::new().await;
     let mut bakery = town.bakery().await;

@@ -151,6 +151,8 @@ fn tapped(
             signed.encode(),
             tx.now.0
         ])?;
+    // A device that joined after the greeting has to know whom the shop vouches for, or it could not pay.
+    tx.say(message.conversation, Body::Hello(till.profile.clone()), None)?;
     let basis = Some(Basis::Action(message.content.uid));
     tx.say(message.conversation, Body::Invoice(signed), basis).map(drop)
 }
