@@ -96,8 +96,6 @@ pub enum Opened {
     Message { sender: Member, plaintext: Zeroizing<Vec<u8>> },
     /// A change by somebody else, checked and ready to [`Group::merge`].
     Commit { sender: Member, staged: Box<StagedCommit> },
-    /// The change that we staged ourselves, come back from the relay.
-    OwnCommit,
 }
 
 fn group_id(conversation: ConversationId, generation: u32) -> GroupId {
@@ -315,8 +313,10 @@ impl Group {
                 self.check_commit(&staged, leaf, roster)?;
                 Ok(Opened::Commit { sender: member_of(&credential)?, staged })
             }
-            ProcessedMessageContent::OwnPendingCommit => Ok(Opened::OwnCommit),
-            ProcessedMessageContent::OwnPrivateMessage => Err(SessionError::Own),
+            // Also our own change: the relay's answer moves it, and not its echo.
+            ProcessedMessageContent::OwnPendingCommit | ProcessedMessageContent::OwnPrivateMessage => {
+                Err(SessionError::Own)
+            }
             ProcessedMessageContent::ProposalMessage(_) | ProcessedMessageContent::ExternalJoinProposalMessage(_) => {
                 Err(SessionError::Unreadable { doing, reason: "a proposal by itself".to_owned() })
             }

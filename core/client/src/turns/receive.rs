@@ -193,12 +193,6 @@ fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<()
             held::retry_held_in(tx, &conversation);
             Ok(())
         }
-        Opened::OwnCommit => {
-            group.merge_pending(&tx.mls)?;
-            tx.keep_group(group);
-            held::retry_held_in(tx, &conversation);
-            Ok(())
-        }
     }
 }
 

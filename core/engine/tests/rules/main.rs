@@ -4,6 +4,7 @@
 mod accounts;
 mod bakery;
 mod checkouts;
+mod groups;
 mod inbox;
 mod invoices;
 mod orders;
