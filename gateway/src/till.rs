@@ -2,8 +2,8 @@
 
 use comptoir_client::headless::{Extension, TurnError, Tx};
 use comptoir_content::{
-    AccountId, Amount, AnswerBody, Body, ConversationId, Currency, Hash, Invoice, OrderId, OrderPlaced, PaymentAnswer,
-    PaymentId, Profile, PublicKey, Signed, SigningKey, Timestamp,
+    AccountId, AccountLog, Amount, AnswerBody, Body, ConversationId, Currency, Hash, Invoice, LogLink, OrderId,
+    OrderPlaced, PaymentAnswer, PaymentId, Profile, PublicKey, Signed, SigningKey, Statement, Timestamp,
 };
 use comptoir_engine::account::{Account, TillVerdict};
 use comptoir_engine::payment::{Attempt, State};
@@ -60,6 +60,18 @@ impl Till {
     /// Whether what this till signs holds at a moment.
     pub(crate) fn is_certified_at(&self, at: Timestamp) -> bool {
         self.account.judge_till(self.key.public(), self.term, self.live, at) == TillVerdict::Holds
+    }
+
+    /// The account's log from its beginning to the entry that certifies this till: all that a receipt has to carry, however
+    /// long the log becomes.
+    pub(crate) fn certificate_log(&self) -> AccountLog {
+        let log = self.account.log();
+        let certifies = |link: &LogLink| match link.verify().map(|entry| entry.statement) {
+            Ok(Statement::TillCertified(certificate)) => certificate.till == self.key.public(),
+            Ok(_) | Err(_) => false,
+        };
+        let end = log.links.iter().position(certifies).map_or(log.links.len(), |at| at + 1);
+        AccountLog { genesis: log.genesis.clone(), links: log.links[..end].to_vec() }
     }
 
     /// Signs what this till says about an attempt.
@@ -244,4 +256,69 @@ pub(crate) fn save_attempt(tx: &Tx<'_>, row: &AttemptRow) -> Result<(), TurnErro
             row.attempt.wake_at.map(|at| at.0),
         ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use comptoir_content::{AccountKind, Genesis, Receipt, ReceiptFile, TillCertificate};
+    use comptoir_engine::receipt::{Verdict, verify};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn certified(till: &SigningKey) -> Statement {
+        let (from, until) = (NOW, NOW.plus_ms(1_000));
+        Statement::TillCertified(TillCertificate { till: till.public(), term: 1, live: false, from, until })
+    }
+
+    #[test]
+    fn a_receipt_stays_small_however_long_the_log_of_its_shop_becomes() {
+        let (owner, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
+        let genesis = Genesis {
+            kind: AccountKind::Business,
+            account_key: owner.public(),
+            recovery_hash: Hash([3; 32]),
+            nonce: [4; 16],
+        };
+        let mut account = Account::read(&AccountLog { genesis: genesis.encode(), links: Vec::new() }).unwrap();
+        let others: Vec<SigningKey> = (10..150).map(|seed| SigningKey::from_seed([seed; 32])).collect();
+        for till in others[..2].iter().chain([&key]).chain(&others[2..]) {
+            account.append(&account.next_link(certified(till), &owner, NOW)).unwrap();
+        }
+        let profile = Profile {
+            account: account.id,
+            revision: 1,
+            name: String::new(),
+            about: String::new(),
+            payees: vec![],
+            issued_at: NOW,
+        };
+        let profile = Signed::sign(&profile, &owner);
+        let till = Till { key, term: 1, live: false, profile, account };
+        let receipt = Receipt {
+            merchant: till.account.id,
+            term: 1,
+            live: false,
+            invoice_hash: Hash([5; 32]),
+            order: OrderId([6; 16]),
+            payer_key: owner.public(),
+            amount: Amount::new(120, Currency::of("EUR").unwrap()).unwrap(),
+            issued_at: NOW,
+            previous: None,
+            digests: [Hash([7; 32]); 4],
+        };
+        let receipt = Signed::sign(&receipt, &till.key);
+        let file = ReceiptFile { receipt, disclosures: vec![], log: till.certificate_log() };
+        assert_eq!(file.log.links.len(), 3);
+        assert!(file.to_file().len() < 2_000, "{} bytes", file.to_file().len());
+        // By itself, and for a phone that knows the whole log: also of what the log says later.
+        assert!(matches!(verify(&file, None), Ok(Verdict::Holds(_))));
+        assert!(matches!(verify(&file, Some(&till.account)), Ok(Verdict::Holds(_))));
+        let mut revoked = till.account.clone();
+        let since = NOW.plus_ms(1);
+        let revokes = Statement::TillRevoked { till: till.key.public(), since };
+        revoked.append(&revoked.next_link(revokes, &owner, NOW)).unwrap();
+        assert!(matches!(verify(&file, Some(&revoked)), Ok(Verdict::DateUnproven(_))));
+    }
 }

@@ -235,7 +235,7 @@ fn issue(
     let file = ReceiptFile {
         receipt: Signed::sign(&receipt, &till.key),
         disclosures: disclosures.to_vec(),
-        log: till.account.log().clone(),
+        log: till.certificate_log(),
     };
     tx.sql()
         .prepare_cached(
