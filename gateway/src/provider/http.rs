@@ -9,14 +9,16 @@ use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 
 use super::secret::may_be_called;
-use super::{HttpRequest, HttpResponse, Method};
+use super::{HttpRequest, HttpResponse, Method, Operation};
 
 /// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// How long it may take to be connected.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The largest answer that is read, in bytes.
+/// The largest answer about one payment or refund that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// The largest list that is read, in bytes: a hundred payments with all that a provider says about each.
+const LIST_BYTES_MAX: usize = 4 << 20;
 
 /// Talks to providers. Cheap to clone; clones share their connections.
 #[derive(Clone, Debug)]
@@ -39,7 +41,7 @@ pub enum NoAnswer {
     TimeOut,
     #[error("the connection broke")]
     Broken,
-    #[error("an answer of more than {ANSWER_BYTES_MAX} bytes")]
+    #[error("an answer larger than any we ask for")]
     TooLarge,
 }
 
@@ -85,12 +87,16 @@ impl Http {
             value.set_sensitive(*name == "authorization");
             call = call.header(*name, value);
         }
+        let bytes_max = match request.operation {
+            Operation::Find | Operation::FindRefund => LIST_BYTES_MAX,
+            Operation::Create | Operation::Read | Operation::Cancel | Operation::Refund => ANSWER_BYTES_MAX,
+        };
         let answered = async {
             let mut response = call.send().await?;
             let status = response.status().as_u16();
             let mut body = Vec::new();
             while let Some(chunk) = response.chunk().await? {
-                if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                if body.len() + chunk.len() > bytes_max {
                     return Ok(Err(NoAnswer::TooLarge));
                 }
                 body.extend_from_slice(&chunk);

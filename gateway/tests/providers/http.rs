@@ -6,8 +6,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{get, post};
+use comptoir_content::Timestamp;
 use comptoir_gateway::provider::http::{Http, NoAnswer};
-use comptoir_gateway::provider::{Operation, Outcome, Provider};
+use comptoir_gateway::provider::{Find, Operation, Outcome, Provider};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -59,6 +60,22 @@ async fn an_answer_may_be_large_but_not_larger() {
     let read = async |size: usize| Http::new().unwrap().send(&sandbox(&url).read(&size.to_string())).await;
     assert_eq!(read(256 << 10).await.unwrap().body.len(), 256 << 10);
     assert_eq!(read((256 << 10) + 1).await, Err(NoAnswer::TooLarge));
+}
+
+/// A page of a hundred intents with their charges is larger than any single answer.
+#[tokio::test]
+async fn a_list_may_be_much_larger_but_not_without_end() {
+    let fill = async |axum::extract::Query(asked): axum::extract::Query<Vec<(String, usize)>>| vec![b' '; asked[0].1];
+    let url = serve(Router::new().route("/v1/payments", get(fill)).route("/v1/refunds", get(fill))).await;
+    let find = async |size: usize| {
+        let reference = size.to_string();
+        let find = Find { reference: &reference, since: Timestamp(0), after: None };
+        Http::new().unwrap().send(&sandbox(&url).find(&find)).await
+    };
+    assert_eq!(find(4 << 20).await.unwrap().body.len(), 4 << 20);
+    assert_eq!(find((4 << 20) + 1).await, Err(NoAnswer::TooLarge));
+    let refunds = Http::new().unwrap().send(&sandbox(&url).find_refund(&(4 << 20).to_string())).await;
+    assert_eq!(refunds.unwrap().body.len(), 4 << 20);
 }
 
 #[tokio::test]
