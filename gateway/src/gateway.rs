@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::catalogue::Catalogue;
 use crate::config::{Config, ConfigError};
-use crate::jobs::{self, Desk};
+use crate::jobs;
 use crate::operator::{self, OperatorFiles};
 use crate::provider::Provider;
 use crate::provider::http::{BuildError, Http};
@@ -258,8 +258,7 @@ async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
         left.push(id);
     }
     // Whatever could not be answered: payments that are under way go on.
-    let desk = Desk { client: &shared.client, providers: &shared.providers, http: &shared.http };
-    let next = jobs::run_due(&desk).await?;
+    let next = jobs::run_due(shared).await?;
     failed.map_or(Ok(next), Err)
 }
 

@@ -1,12 +1,15 @@
 //! What the till does after a commit: calling providers. Each call is made from a row and ends in a turn, so a till that
 //! is killed in between makes it again under the same key.
 
-use comptoir_client::{Client, ClientError};
+use std::sync::Arc;
+
+use comptoir_client::ClientError;
 use comptoir_content::Handoff;
 use comptoir_engine::order::idempotency_key;
 use comptoir_engine::payment::{Input, State};
+use tokio::task::JoinSet;
 
-use crate::provider::http::Http;
+use crate::gateway::Shared;
 use crate::provider::{Create, Find, Found, HttpRequest, HttpResponse, Outcome, Provider, RefundOf, RefundOutcome};
 use crate::till::{self, AttemptRow};
 use crate::turns::payment::{Next, payment_moved};
@@ -17,32 +20,23 @@ pub(crate) const RESEND_MS: i64 = 12 * 3_600_000;
 /// Pages of a provider's list that are read in one round to find a payment.
 const FIND_PAGES_MAX: usize = 100;
 
-/// Everybody that a job talks to.
-pub(crate) struct Desk<'a> {
-    pub(crate) client: &'a Client,
-    pub(crate) providers: &'a [Box<dyn Provider>],
-    pub(crate) http: &'a Http,
-}
+/// Calls that are made at a time: one provider that hangs does not hold up what all others are asked.
+const AT_ONCE: usize = 8;
 
 /// Does everything that is due, and says when the next thing is, in milliseconds since 1970.
-pub(crate) async fn run_due(desk: &Desk<'_>) -> Result<Option<i64>, ClientError> {
+pub(crate) async fn run_due(desk: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
     let attempts = desk.client.turn(|tx| till::attempts_due(tx.sql(), tx.now)).await?;
-    // One that fails is tried again with the next round, and holds up no other.
-    let mut failed = None;
-    for row in attempts {
-        if let Err(error) = attempt(desk, &row).await {
-            failed = Some(error);
-        }
-    }
+    let asked = a_few_at_a_time(attempts.into_iter().map(|row| {
+        let desk = desk.clone();
+        async move { attempt(&desk, &row).await }
+    }));
+    let asked = asked.await;
     let refunds = desk.client.turn(|tx| refund::due(tx.sql(), tx.now)).await?;
-    for (row, attempt) in refunds {
-        if let Err(error) = give_back(desk, &row, &attempt).await {
-            failed = Some(error);
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error);
-    }
+    let given = a_few_at_a_time(refunds.into_iter().map(|(row, attempt)| {
+        let desk = desk.clone();
+        async move { give_back(&desk, &row, &attempt).await }
+    }));
+    given.await.and(asked)?;
     desk.client
         .turn(|tx| {
             Ok(tx.sql().query_row(
@@ -55,7 +49,30 @@ pub(crate) async fn run_due(desk: &Desk<'_>) -> Result<Option<i64>, ClientError>
         .await
 }
 
-async fn attempt(desk: &Desk<'_>, row: &AttemptRow) -> Result<(), ClientError> {
+/// Does all of it. What fails is tried again with the next round, and holds up no other.
+async fn a_few_at_a_time<J>(jobs: impl Iterator<Item = J>) -> Result<(), ClientError>
+where
+    J: Future<Output = Result<(), ClientError>> + Send + 'static,
+{
+    let (mut running, mut result) = (JoinSet::new(), Ok(()));
+    let mut jobs = jobs.fuse();
+    loop {
+        while running.len() < AT_ONCE {
+            let Some(job) = jobs.next() else { break };
+            running.spawn(job);
+        }
+        match running.join_next().await {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(error))) => result = Err(error),
+            Some(Err(broken)) => {
+                result = Err(ClientError::Bug { code: "gateway.job".to_owned(), detail: broken.to_string() });
+            }
+            None => return result,
+        }
+    }
+}
+
+async fn attempt(desk: &Shared, row: &AttemptRow) -> Result<(), ClientError> {
     let Some(provider) = provider_of(desk, row) else {
         tracing::error!("an attempt waits for a provider that is not set up any more");
         return later(desk, row).await;
@@ -90,7 +107,7 @@ async fn attempt(desk: &Desk<'_>, row: &AttemptRow) -> Result<(), ClientError> {
 }
 
 /// Creates the payment, or creates it again under the same key; after half a day it is looked up instead.
-async fn start(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Result<(), ClientError> {
+async fn start(desk: &Shared, provider: &dyn Provider, row: &AttemptRow) -> Result<(), ClientError> {
     let (hash, created_at) = (row.invoice_hash, row.created_at);
     let (title, fresh) = desk
         .client
@@ -120,7 +137,7 @@ async fn start(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Re
 }
 
 /// Looks the payment up by our reference, page by page where the provider can only list.
-async fn find(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Outcome {
+async fn find(desk: &Shared, provider: &dyn Provider, row: &AttemptRow) -> Outcome {
     let mut after = None;
     for _ in 0..FIND_PAGES_MAX {
         let find = Find { reference: &row.attempt.reference, since: row.created_at, after: after.as_deref() };
@@ -136,7 +153,7 @@ async fn find(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow) -> Out
     Outcome::NoAnswer
 }
 
-async fn read(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow, charge: &str) -> Result<(), ClientError> {
+async fn read(desk: &Shared, provider: &dyn Provider, row: &AttemptRow, charge: &str) -> Result<(), ClientError> {
     let outcome = match send(desk, &provider.read(charge)).await {
         Some(response) => provider.parse_payment(&response),
         None => Outcome::NoAnswer,
@@ -145,7 +162,7 @@ async fn read(desk: &Desk<'_>, provider: &dyn Provider, row: &AttemptRow, charge
 }
 
 /// The turn that an answer leads to.
-async fn moved(desk: &Desk<'_>, row: &AttemptRow, outcome: Outcome, creating: bool) -> Result<(), ClientError> {
+async fn moved(desk: &Shared, row: &AttemptRow, outcome: Outcome, creating: bool) -> Result<(), ClientError> {
     let (payment, number) = (row.payment, row.number);
     let next = desk
         .client
@@ -166,7 +183,7 @@ async fn moved(desk: &Desk<'_>, row: &AttemptRow, outcome: Outcome, creating: bo
     Ok(())
 }
 
-async fn give_back(desk: &Desk<'_>, refund: &RefundRow, attempt: &AttemptRow) -> Result<(), ClientError> {
+async fn give_back(desk: &Shared, refund: &RefundRow, attempt: &AttemptRow) -> Result<(), ClientError> {
     let id = refund.id;
     let outcome = match (provider_of(desk, attempt), attempt.attempt.provider_payment.as_deref()) {
         (Some(provider), Some(charge)) => {
@@ -193,11 +210,11 @@ async fn give_back(desk: &Desk<'_>, refund: &RefundRow, attempt: &AttemptRow) ->
     desk.client.turn(move |tx| refund_answered(tx, id, &outcome)).await
 }
 
-async fn later(desk: &Desk<'_>, row: &AttemptRow) -> Result<(), ClientError> {
+async fn later(desk: &Shared, row: &AttemptRow) -> Result<(), ClientError> {
     moved(desk, row, Outcome::NoAnswer, false).await
 }
 
-fn provider_of<'a>(desk: &Desk<'a>, row: &AttemptRow) -> Option<&'a dyn Provider> {
+fn provider_of<'a>(desk: &'a Shared, row: &AttemptRow) -> Option<&'a dyn Provider> {
     desk.providers
         .iter()
         .find(|provider| {
@@ -208,12 +225,43 @@ fn provider_of<'a>(desk: &Desk<'a>, row: &AttemptRow) -> Option<&'a dyn Provider
         .map(AsRef::as_ref)
 }
 
-async fn send(desk: &Desk<'_>, request: &HttpRequest) -> Option<HttpResponse> {
+async fn send(desk: &Shared, request: &HttpRequest) -> Option<HttpResponse> {
     match desk.http.send(request).await {
         Ok(response) => Some(response),
         Err(error) => {
             tracing::warn!(%error, "a provider did not answer");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Barrier;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn providers_are_called_a_few_at_a_time_and_one_failure_stops_no_other() {
+        // Each waits until seven others are there as well: one after the other they would wait for ever.
+        let (meeting, now, most) =
+            (Arc::new(Barrier::new(AT_ONCE)), Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0));
+        let (most, done) = (Arc::new(most), Arc::new(AtomicUsize::new(0)));
+        let jobs = (0..3 * AT_ONCE).map(|number| {
+            let (meeting, now, most, done) = (meeting.clone(), now.clone(), most.clone(), done.clone());
+            async move {
+                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                meeting.wait().await;
+                now.fetch_sub(1, Ordering::SeqCst);
+                done.fetch_add(1, Ordering::SeqCst);
+                let detail = String::new();
+                if number == 3 { Err(ClientError::TryAgain { code: "down".to_owned(), detail }) } else { Ok(()) }
+            }
+        });
+        let all = tokio::time::timeout(std::time::Duration::from_secs(10), a_few_at_a_time(jobs)).await;
+        assert_eq!(all.expect("several at a time").unwrap_err().code(), "down");
+        assert_eq!((done.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (3 * AT_ONCE, AT_ONCE));
     }
 }
