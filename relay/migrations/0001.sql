@@ -62,12 +62,13 @@ CREATE TABLE envelope (
 ) STRICT;
 CREATE INDEX envelope_expiry ON envelope (expires_at_ms);
 
--- What was accepted, longer than the envelope itself: a retry after the acknowledgement is still a duplicate.
+-- What was accepted, longer than the envelope itself: a retry after the acknowledgement is still a duplicate. The uid
+-- comes first because it begins with a time: what is new stands together, on a few pages, whoever it is for.
 CREATE TABLE seen (
-    device_no       INTEGER NOT NULL REFERENCES device,
     uid             BLOB NOT NULL,
+    device_no       INTEGER NOT NULL REFERENCES device,
     accepted_at_ms  INTEGER NOT NULL,
-    PRIMARY KEY (device_no, uid)
+    PRIMARY KEY (uid, device_no)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX seen_expiry ON seen (accepted_at_ms);
 

@@ -1,7 +1,10 @@
 //! The embedded store keeps the contract, and what is its own: the lock, the version, the file.
 
 use comptoir_relay::conformance::{self, RETENTION};
-use comptoir_relay::{RelayStore, SqliteStore, StoreError};
+use comptoir_relay::{Created, RelayStore, Retention, SqliteStore, StoreError};
+use comptoir_wire::{DeviceId, Envelope};
+
+use crate::support::{NOW_MS, Person, envelope, uid};
 
 #[tokio::test]
 async fn sqlite_keeps_the_contract() {
@@ -47,4 +50,36 @@ async fn the_file_is_an_ordinary_one() {
     let file = std::fs::read(dir.path().join("relay.db")).unwrap();
     assert!(file.starts_with(b"SQLite format 3\0"));
     drop(store);
+}
+
+/// A group of deposits writes each page that it touches, so what it touches must stand together, whoever it is for.
+#[tokio::test]
+async fn a_group_of_deposits_writes_few_pages() {
+    const DEVICES: u8 = 64;
+    const PAGE_BYTES: u64 = 4_096;
+    let dir = tempfile::tempdir().unwrap();
+    let retention = Retention { messages_max: 1_000, bytes_max: 1 << 20, devices_max: DEVICES.into(), ..RETENTION };
+    let open = || SqliteStore::open(dir.path(), retention, NOW_MS).unwrap();
+    let store = open();
+    let alice = Person::new("Alice");
+    assert_eq!(store.create_account(alice.account(), alice.new_account()).await.unwrap(), Created::Done);
+    let devices: Vec<_> = (1..DEVICES).map(|n| DeviceId([n; 16])).collect();
+    for device in &devices {
+        assert_eq!(store.add_device(alice.account(), *device, [1; 32]).await.unwrap(), Created::Done);
+    }
+    let deposit = async |store: &SqliteStore, round: u64| {
+        let one = |(n, to): (u64, &DeviceId)| Envelope { to: *to, uid: uid(round * 100 + n), ..envelope(&alice, n) };
+        let envelopes = (0..).zip(&devices).map(one).collect();
+        let now_ms = NOW_MS + round.cast_signed();
+        store.deposit(alice.account(), envelopes, now_ms).await.unwrap();
+        store.ack(devices.iter().map(|device| (*device, round)).collect()).await.unwrap();
+    };
+    for round in 1..=100 {
+        deposit(&store, round).await;
+    }
+    store.close().await.unwrap();
+    let store = open();
+    deposit(&store, 101).await;
+    let pages = std::fs::metadata(dir.path().join("relay.db-wal")).unwrap().len() / PAGE_BYTES;
+    assert!(pages < u64::from(DEVICES) / 2, "{pages} pages for {DEVICES} envelopes");
 }

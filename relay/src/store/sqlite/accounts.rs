@@ -103,11 +103,8 @@ pub(super) fn remove_device(
     let Some(device_no) = found else {
         return Ok(Removed::NotFound);
     };
-    for forget in [
-        "DELETE FROM envelope WHERE device_no = ?1",
-        "DELETE FROM seen WHERE device_no = ?1",
-        "DELETE FROM key_package WHERE device_no = ?1",
-    ] {
+    // What it has seen fades by itself.
+    for forget in ["DELETE FROM envelope WHERE device_no = ?1", "DELETE FROM key_package WHERE device_no = ?1"] {
         db.prepare_cached(forget)?.execute([device_no])?;
     }
     db.prepare_cached(

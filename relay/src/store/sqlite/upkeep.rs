@@ -28,8 +28,8 @@ pub(super) fn expire(db: &Connection, now_ms: i64, keep_ms: i64, rows_max: u32) 
     let known_since_ms = now_ms.saturating_sub(keep_ms);
     let mut forgotten = [0, 0];
     for (forgotten, forget) in forgotten.iter_mut().zip([
-        "DELETE FROM seen WHERE (device_no, uid) IN (
-            SELECT device_no, uid FROM seen WHERE accepted_at_ms <= ?1 LIMIT ?2)",
+        "DELETE FROM seen WHERE (uid, device_no) IN (
+            SELECT uid, device_no FROM seen WHERE accepted_at_ms <= ?1 LIMIT ?2)",
         "DELETE FROM accepted_commit WHERE (conversation_no, generation, epoch) IN (
             SELECT conversation_no, generation, epoch FROM accepted_commit WHERE accepted_at_ms <= ?1 LIMIT ?2)",
     ]) {
