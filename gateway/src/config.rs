@@ -12,9 +12,12 @@ use crate::provider::{Provider, Sandbox, SandboxConfig, Stripe, StripeConfig};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where webhooks arrive. Port 0 takes a free one.
+    /// Where webhooks arrive. Port 0 takes a free one. Must be loopback, or `behind_proxy` true.
     #[serde(default = "loopback")]
     pub listen: SocketAddr,
+    /// A proxy in front speaks TLS.
+    #[serde(default)]
+    pub behind_proxy: bool,
     /// Where the operator's commands arrive; loopback only.
     #[serde(default = "loopback")]
     pub operator_listen: SocketAddr,
@@ -75,6 +78,9 @@ impl Config {
         let field = |field: &str, why: &str| {
             Err(ConfigError::Field { path: path.clone(), field: field.to_owned(), why: why.to_owned() })
         };
+        if !config.behind_proxy && !config.listen.ip().is_loopback() {
+            return field("listen", "not loopback: set behind_proxy = true when a proxy speaks TLS");
+        }
         if !config.operator_listen.ip().is_loopback() {
             return field("operator_listen", "only on this machine: 127.0.0.1 or [::1]");
         }
@@ -107,5 +113,30 @@ impl Config {
             adapters.push(Box::new(Stripe::open(config, &self.dir).map_err(failed)?));
         }
         Ok(adapters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn webhooks_come_over_tls_or_from_this_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |head: &str| {
+            let provider = "[providers.sandbox]\nurl = 'http://127.0.0.1:9'\naccount = 'a'\nsecret_key_file = 'k'\n";
+            std::fs::write(dir.path().join(FILE), format!("{head}\n{provider}")).unwrap();
+            Config::read(dir.path())
+        };
+        for open in ["listen = '0.0.0.0:8080'", "listen = '[::]:8080'", "listen = '192.0.2.1:80'\nbehind_proxy = false"]
+        {
+            let refused = read(open).unwrap_err();
+            assert!(matches!(&refused, ConfigError::Field { field, .. } if field == "listen"), "{open}: {refused}");
+        }
+        for fine in
+            ["", "listen = '127.0.0.1:8080'", "listen = '[::1]:0'", "listen = '0.0.0.0:80'\nbehind_proxy = true"]
+        {
+            assert!(read(fine).is_ok(), "{fine}");
+        }
     }
 }
