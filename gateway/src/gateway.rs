@@ -95,11 +95,9 @@ impl Gateway {
         let clock = clock.unwrap_or_else(|| Arc::new(system_time));
         let client = open_core(dir, Some(clock.clone()))?;
         let ends_soon = client.turn(|tx| Ok(!till::load(tx)?.is_certified_at(tx.now.plus_ms(NOTICE_MS)))).await;
-        let ends_soon = ends_soon.map_err(|error| match error {
-            ClientError::AskUser { ref code, .. } if code == "account.unknown" || code == "till.unknown" => {
-                GatewayError::NoShop
-            }
-            error => error.into(),
+        let ends_soon = ends_soon.map_err(|error| {
+            let nobody = matches!(error.code(), "account.unknown" | "till.unknown");
+            if nobody { GatewayError::NoShop } else { error.into() }
         })?;
         if ends_soon {
             tracing::warn!("the till's certificate ends within 30 days; without another one it stops selling");
