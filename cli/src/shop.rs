@@ -158,27 +158,24 @@ async fn orders(out: &Out, shop: &Path) -> Result<(), Failure> {
     let answer = ask(shop, "/orders", None).await?;
     let rows: Vec<OrderRow> =
         serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
-    let words: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let part = |minor: i64, before: &str, after: &str| match minor {
-                0 => String::new(),
-                minor => format!("{before}{}{after}", written(minor, &row.currency)),
-            };
-            let refunded = part(row.refunded_minor, ", ", " refunded");
-            let failed = part(row.refunds_failed_minor, " · REFUND FAILED: ", " was refused by the provider");
-            let unsure = part(
-                row.refunds_quarantined_minor,
-                " · LOOK AT THIS: the provider's answer about a refund of ",
-                " does not match",
-            );
-            let look = if row.quarantined { " · LOOK AT THIS: the provider's answer does not match" } else { "" };
-            let state = &row.state;
-            format!("{}  {}  {state}{refunded}{failed}{unsure}{look}\n    {}", row.amount, plain(&row.title), row.order)
-        })
-        .collect();
+    let words: Vec<String> = rows.iter().map(order_words).collect();
     out.say(&answer, if words.is_empty() { "No orders yet.".to_owned() } else { words.join("\n") });
     Ok(())
+}
+
+/// An order in a terminal, and loudly what a person has to look at.
+fn order_words(row: &OrderRow) -> String {
+    let part = |minor: i64, before: &str, after: &str| match minor {
+        0 => String::new(),
+        minor => format!("{before}{}{after}", written(minor, &row.currency)),
+    };
+    let refunded = part(row.refunded_minor, ", ", " refunded");
+    let failed = part(row.refunds_failed_minor, " · REFUND FAILED: ", " was refused by the provider");
+    let about = " · LOOK AT THIS: the provider's answer about a refund of ";
+    let unsure = part(row.refunds_quarantined_minor, about, " does not match");
+    let look = if row.quarantined { " · LOOK AT THIS: the provider's answer does not match" } else { "" };
+    let (state, order) = (&row.state, &row.order);
+    format!("{}  {}  {state}{refunded}{failed}{unsure}{look}\n    {order}", row.amount, plain(&row.title))
 }
 
 /// Minor units as they stand on paper; a sum beyond all amounts, as the number that it is.
@@ -246,4 +243,38 @@ pub(crate) async fn refund(out: &Out, args: RefundArgs) -> Result<(), Failure> {
         serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
     out.say(&answer, format!("{} goes back ({}). The customer hears when it is done.", refund.amount, refund.refund));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_has_to_look_at_stands_with_its_order() {
+        let fine = OrderRow {
+            order: "ord_a".to_owned(),
+            title: "Croissant".to_owned(),
+            amount: "1.20 EUR".to_owned(),
+            amount_minor: 120,
+            currency: "EUR".to_owned(),
+            state: "captured".to_owned(),
+            refunded_minor: 0,
+            refunds_failed_minor: 0,
+            refunds_quarantined_minor: 0,
+            provider: "sandbox".to_owned(),
+            placed_at_ms: 0,
+            quarantined: false,
+        };
+        let after = |change: fn(&mut OrderRow)| {
+            let mut row = fine.clone();
+            change(&mut row);
+            order_words(&row).replace("1.20 EUR  Croissant  captured", "").replace("\n    ord_a", "")
+        };
+        assert_eq!(after(|_| {}), "");
+        assert_eq!(after(|row| row.refunded_minor = 50), ", 0.50 EUR refunded");
+        let failed = after(|row| row.refunds_failed_minor = 70);
+        assert_eq!(failed, " · REFUND FAILED: 0.70 EUR was refused by the provider");
+        assert!(after(|row| row.refunds_quarantined_minor = 70).contains("a refund of 0.70 EUR does not match"));
+        assert!(after(|row| row.quarantined = true).contains("LOOK AT THIS"));
+    }
 }

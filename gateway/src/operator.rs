@@ -160,7 +160,9 @@ async fn orders(State(office): State<Office>, headers: HeaderMap) -> Response {
                  (SELECT coalesce(sum(amount_minor), 0) FROM refund
                      WHERE refund.order_id = attempt.order_id AND refund.state = 'failed') AS failed,
                  (SELECT coalesce(sum(amount_minor), 0) FROM refund
-                     WHERE refund.order_id = attempt.order_id AND refund.state = 'quarantined') AS unsure
+                     WHERE refund.order_id = attempt.order_id AND refund.state = 'quarantined') AS unsure,
+                 EXISTS (SELECT 1 FROM attempt AS any_try
+                     WHERE any_try.order_id = attempt.order_id AND any_try.quarantined IS NOT NULL) AS look
              FROM attempt WHERE attempt.attempt = (SELECT max(attempt) FROM attempt AS newest
                  WHERE newest.order_id = attempt.order_id) ORDER BY created_at DESC LIMIT 1000",
         )?;
@@ -179,7 +181,7 @@ async fn orders(State(office): State<Office>, headers: HeaderMap) -> Response {
                     refunds_quarantined_minor: row.get("unsure")?,
                     provider: row.get("provider")?,
                     placed_at_ms: row.get("created_at")?,
-                    quarantined: row.get::<_, Option<String>>("quarantined")?.is_some(),
+                    quarantined: row.get("look")?,
                 },
             ))
         })?;
