@@ -90,9 +90,10 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         (S::Opening { .. } | S::Open { .. } | S::Awaiting { .. }, I::Start) => to(conversation, vec![]),
         (S::Opening { generation }, I::Ordered) => to(S::Open { generation }, vec![]),
         (S::Open { .. } | S::Awaiting { .. } | S::Lost { .. }, I::Ordered) => to(conversation, vec![]),
-        // The relay is ahead of us: what we made is nobody's group, and messages wait for the invitation.
+        // The relay is ahead of us: what we made is nobody's group. Nobody could ever open what was sealed in it, and
+        // messages wait for the invitation.
         (S::Opening { generation: ours }, I::Stale { generation }) => {
-            to(S::Awaiting { generation }, vec![Effect::DropGroup { generation: ours }])
+            to(S::Awaiting { generation }, vec![Effect::DropGroup { generation: ours }, Effect::SealAgain])
         }
         (S::Open { .. } | S::Awaiting { .. } | S::Lost { .. }, I::Stale { .. }) => to(conversation, vec![]),
         (S::Absent, I::Joined { generation }) => to(S::Open { generation }, vec![]),
@@ -136,7 +137,7 @@ mod tests {
         assert_eq!(opening.effects, [Effect::CreateGroup { generation: 0 }]);
         let lost = step(opening.next, Input::Stale { generation: 0 }).unwrap();
         assert_eq!(lost.next, Conversation::Awaiting { generation: 0 });
-        assert_eq!(lost.effects, [Effect::DropGroup { generation: 0 }]);
+        assert_eq!(lost.effects, [Effect::DropGroup { generation: 0 }, Effect::SealAgain]);
         let joined = step(lost.next, Input::Joined { generation: 0 }).unwrap();
         assert_eq!(joined.next, Conversation::Open { generation: 0 });
         assert_eq!(joined.effects, [Effect::SealAgain]);

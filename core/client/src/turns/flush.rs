@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use comptoir_content::{DeviceId, Timestamp};
+use comptoir_engine::conversation::Conversation;
 use comptoir_wire as wire;
 
 use super::members;
@@ -65,6 +66,10 @@ pub(crate) fn due(
             let Some(sealed) = &row.sealed else {
                 break;
             };
+            // Only what was sealed in the group that the relay has ordered can be opened by anybody.
+            if row.kind == "message" && conversation.state != (Conversation::Open { generation: row.generation }) {
+                break;
+            }
             for (device, invited) in tx.recipients(row.id)? {
                 let envelope = envelope(&conversation, &row, device, invited, sealed);
                 if let Some(full) = batch.push((row.id, device), envelope) {
