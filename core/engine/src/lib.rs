@@ -22,6 +22,7 @@ pub mod limits;
 pub mod order;
 pub mod outbox;
 pub mod payment;
+pub mod profile;
 pub mod receipt;
 mod refused;
 pub mod session;

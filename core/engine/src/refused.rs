@@ -15,6 +15,8 @@ pub enum Refused {
     AlreadyPaid,
     #[error("made by a newer version; update first")]
     UpdateApp,
+    #[error("a profile that its shop did not sign")]
+    ProfileSigner,
     #[error("that is your own code")]
     OwnCode,
     #[error("this code does not fit what is known of its account: ask for it again, face to face")]
@@ -74,6 +76,7 @@ impl Refused {
             Self::InvoiceExpired => "invoice.expired",
             Self::AlreadyPaid => "invoice.already_paid",
             Self::UpdateApp => "invoice.version",
+            Self::ProfileSigner => "profile.signature",
             Self::OwnCode => "contact.own_code",
             Self::CodeDiffers => "contact.code_differs",
             Self::NotForYou => "invoice.audience",

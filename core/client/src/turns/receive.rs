@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use comptoir_content::{
-    AccountId, AccountKind, Basis, Body, Content, ConversationId, Marks, Profile, Signed, Timestamp, Uid,
-};
+use comptoir_content::{AccountId, Basis, Body, Content, ConversationId, Marks, Profile, Signed, Timestamp, Uid};
 use comptoir_engine::account::Account;
 use comptoir_engine::consent::{self, Facts, Weight};
 use comptoir_engine::conversation;
 use comptoir_engine::inbox::{self, Arrival, Said};
 use comptoir_engine::session::{Group, Opened, Roster, SessionError};
-use comptoir_engine::{Refused, limits};
+use comptoir_engine::{Refused, limits, profile};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
@@ -350,14 +348,8 @@ fn introduced(tx: &mut Tx<'_>, sender: &Account, signed: &Signed<Profile>) -> Re
     let Ok(profile) = signed.verify() else {
         return Ok(());
     };
-    let good = profile.signer() == sender.account_key
-        && profile.account == sender.id
-        && sender.kind == AccountKind::Business
-        && limits::check_title("name", &profile.name, limits::NAME_CHARS_MAX).is_ok()
-        && limits::check_text("about", &profile.about, limits::ABOUT_CHARS_MAX, true).is_ok()
-        && profile.payees.len() <= limits::PAYEES_MAX;
-    if !good {
-        tracing::warn!("a profile was refused");
+    if let Err(refused) = profile::check(&profile, sender) {
+        tracing::warn!(%refused, "a profile was refused");
         return Ok(());
     }
     let revision = i64::try_from(profile.revision).unwrap_or(i64::MAX);

@@ -10,4 +10,5 @@ mod invoices;
 mod orders;
 mod paying;
 mod payments;
+mod profiles;
 mod refunds;
