@@ -85,6 +85,8 @@ pub struct Limits {
     pub keep_days: u32,
     /// Unacknowledged deliveries of one device.
     pub in_flight_bytes_max: usize,
+    /// With less of the disk free, no new accounts are taken. Looked at every minute; 0: never.
+    pub disk_free_min_percent: u32,
 }
 
 impl Default for Limits {
@@ -108,6 +110,7 @@ impl Default for Limits {
             mailbox_bytes_max: 64 * 1024 * 1024,
             keep_days: 30,
             in_flight_bytes_max: 1024 * 1024,
+            disk_free_min_percent: 10,
         }
     }
 }
@@ -160,7 +163,7 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// A relay for this machine only, on free ports.
+    /// A relay for this machine only, on free ports. It is there to be tried out, however full the disk is.
     #[must_use]
     pub fn local(data_dir: impl Into<PathBuf>) -> Self {
         let free = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -171,7 +174,7 @@ impl Config {
             tls: None,
             behind_proxy: false,
             operator_listen: free,
-            limits: Limits::default(),
+            limits: Limits { disk_free_min_percent: 0, ..Limits::default() },
             quotas: Quotas::default(),
         }
     }
@@ -216,6 +219,9 @@ impl Config {
         }
         if self.names.iter().any(|name| name.len() > limits::ADDRESS_BYTES_MAX || !name.contains(':')) {
             return refuse("names", "each is host:port, as devices dial it");
+        }
+        if limits.disk_free_min_percent > 100 {
+            return refuse("limits.disk_free_min_percent", "more than 100");
         }
         for (field, value, max) in [
             ("limits.envelope_bytes_max", limits.envelope_bytes_max as u64, limits::ENVELOPE_BYTES_MAX as u64),
@@ -309,6 +315,7 @@ mod tests {
             Err("limits.envelope_bytes_max: 65537 is not within 1..=65536"),
         );
         check("[limits]\nkeep_days = 0", &[], Err("limits.keep_days"));
+        check("[limits]\ndisk_free_min_percent = 101", &[], Err("limits.disk_free_min_percent"));
         check("[quotas]\nclaims = { burst = 1 }", &[], Err("refill_ms"));
         check("names = ['relay.example']", &[], Err("names"));
     }

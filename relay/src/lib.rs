@@ -37,6 +37,7 @@
 mod clock;
 mod config;
 pub mod conformance;
+mod disk;
 mod hub;
 mod log_chain;
 mod membership;

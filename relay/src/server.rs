@@ -1,6 +1,7 @@
 //! Starting and stopping: the listeners, what all connections share, and the sweep.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,9 +23,9 @@ use crate::metrics::Metrics;
 use crate::network::Network;
 use crate::socket::{self, Permits};
 use crate::store::{Expired, QuotaKey, Rate, RelayStore, Spend, Spent, SqliteStore, StoreError};
-use crate::{operator, tls};
+use crate::{disk, operator, tls};
 
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Rows that one transaction of the sweep forgets, so that it never holds the writer for long.
 const SWEEP_ROWS_MAX: u32 = 500;
 /// Bytes that the kernel holds for a device that reads slowly.
@@ -73,6 +74,8 @@ pub(crate) struct Shared<S> {
     pub(crate) metrics: Metrics,
     /// Becomes true once.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// As of the last sweep.
+    disk_is_short: AtomicBool,
     salt: [u8; 16],
     sockets: Arc<Semaphore>,
     guests: Arc<Semaphore>,
@@ -111,6 +114,7 @@ async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         hub: Hub::default(),
         metrics: Metrics::default(),
         stopping,
+        disk_is_short: AtomicBool::new(false),
         salt: crate::random()?,
         sockets: Arc::new(Semaphore::new(config.limits.sockets_max as usize)),
         guests: Arc::new(Semaphore::new(config.limits.guests_max as usize)),
@@ -177,6 +181,23 @@ impl Drop for Running {
 impl<S: RelayStore> Shared<S> {
     pub(crate) fn open_connections(&self) -> u64 {
         u64::from(self.config.limits.sockets_max).saturating_sub(self.sockets.available_permits() as u64)
+    }
+
+    /// New accounts are refused while it is.
+    pub(crate) fn disk_is_short(&self) -> bool {
+        self.disk_is_short.load(Ordering::Relaxed)
+    }
+
+    async fn look_at_the_disk(&self) {
+        let (dir, free_min_percent) = (self.config.data_dir.clone(), self.config.limits.disk_free_min_percent);
+        // The disk may be one that hangs.
+        let looked = tokio::task::spawn_blocking(move || disk::is_short(&dir, free_min_percent)).await;
+        let is_short = looked.unwrap_or(false);
+        match (self.disk_is_short.swap(is_short, Ordering::Relaxed), is_short) {
+            (false, true) => tracing::warn!("the disk is nearly full: no new accounts are taken"),
+            (true, false) => tracing::info!("the disk has room again"),
+            (true, true) | (false, false) => {}
+        }
     }
 
     /// Takes from one quota.
@@ -346,6 +367,7 @@ async fn sweep_often<S: RelayStore>(shared: Arc<Shared<S>>) {
 }
 
 async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError> {
+    shared.look_at_the_disk().await;
     let mut total = Expired::default();
     loop {
         let expired = shared.store.expire(shared.clock.now_ms(), SWEEP_ROWS_MAX).await?;

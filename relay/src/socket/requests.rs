@@ -12,7 +12,7 @@ use super::asking::Asker;
 use crate::hub::Line;
 use crate::log_chain;
 use crate::membership::between;
-use crate::server::Shared;
+use crate::server::{SWEEP_EVERY, Shared};
 use crate::store::{Commit, Created, Opening, Rate, RelayStore, Removed, Spent, StoreError};
 
 /// How long to wait when the store is busy or failed.
@@ -109,11 +109,15 @@ pub(super) async fn serve<S: RelayStore>(
 }
 
 async fn create_account<S: RelayStore>(shared: &Shared<S>, asker: &Asker, new: NewAccount) -> Answered {
-    if let Asker::Guest { network } = asker {
-        grant(shared.spend_by_network("accounts", *network).await)?;
-    } else {
+    let Asker::Guest { network } = asker else {
         return Err(refuse(ErrorCode::Conflict, "device: this connection has one"));
+    };
+    if shared.disk_is_short() {
+        let detail = "the relay has no room for new accounts".to_owned();
+        let retry_after_ms = SWEEP_EVERY.as_millis() as u64;
+        return Err(Reply::Refused(Refusal { code: ErrorCode::Unavailable, detail, retry_after_ms }));
     }
+    grant(shared.spend_by_network("accounts", *network).await)?;
     let account = log_chain::verify_new(&new).map_err(|forged| refuse(ErrorCode::Forbidden, forged.to_string()))?;
     let created = shared.store.create_account(account, new).await.map_err(|error| unavailable(&error))?;
     created_answer(created)

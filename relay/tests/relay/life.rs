@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use comptoir_relay::{Clock, Config, Relay, StartError, StoreError, Tls};
-use comptoir_wire::{Claimed, DepositStatus, Reply, Request};
+use comptoir_wire::{Claimed, DepositStatus, ErrorCode, Reply, Request};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -97,6 +97,27 @@ async fn a_relay_restored_from_a_copy_says_so_once() {
     world.start().await;
     let (_, again) = world.arrive_with(&bob, 1).await;
     assert_eq!(again.incarnation, after.incarnation, "the file is gone");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_nearly_full_takes_mail_but_no_new_accounts() {
+    let mut world = World::open().await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    drop(world.arrive(&alice).await);
+    world.stop().await;
+    // No disk is as empty as this asks for: the database itself is on it.
+    world.config.limits.disk_free_min_percent = 100;
+    world.start().await;
+    world.relay().sweep().await.unwrap();
+    let mut line = world.line().await;
+    let refusal = line.refused(Request::CreateAccount(bob.new_account())).await;
+    assert_eq!((refusal.code, refusal.retry_after_ms), (ErrorCode::Unavailable, 60_000));
+    line.sign_in(&alice, 1).await;
+    assert_eq!(statuses(line.ask(deposit(&alice, [1])).await), [DepositStatus::Accepted]);
+    world.stop().await;
+    world.config.limits.disk_free_min_percent = 0;
+    world.start().await;
+    world.arrive(&bob).await;
 }
 
 #[tokio::test]
