@@ -114,7 +114,7 @@ pub(super) async fn a_crowd_of_keys_refuses_nobody<S: RelayStore>(store: &S) {
     let spend = async |spends: Vec<Spend>| store.spend(spends, NOW_MS).await.unwrap();
     assert_eq!(spend(vec![one(0), one(0)]).await, Spent::Granted);
     // More than any store remembers at the same time, and none of them is full again.
-    for first in (1..1_000_000).step_by(1_000) {
+    for first in (1..600_000).step_by(1_000) {
         assert_eq!(spend((first..first + 1_000).map(one).collect()).await, Spent::Granted, "from {first} on");
     }
     let limited = Spent::Limited { retry_after_ms: 600_000 };
