@@ -18,9 +18,9 @@ pub(crate) struct Metrics {
     pub(crate) bytes_out: Counter,
     pub(crate) delivered: Counter,
     pub(crate) expired: Counter,
-    deposits: [Counter; 5],
-    orders: [Counter; 4],
-    refusals: [Counter; 9],
+    deposits: [Counter; DEPOSITS.len()],
+    orders: [Counter; ORDERS.len()],
+    refusals: [Counter; REFUSALS.len()],
     closed: [Counter; Close::ALL.len()],
 }
 

@@ -188,6 +188,7 @@ async fn a_stranger_neither_opens_a_conversation_nor_writes_into_it() {
     assert_eq!(ordered(&mut at_alice, open(0, vec![])).await.status, OrderStatus::Accepted, "it is still theirs");
     let forged = Request::Deposit { envelopes: vec![envelope(&bob, 1), commit_envelope(&alice, 2, 1)] };
     assert_eq!(statuses(at_mallory.ask(forged).await), [DepositStatus::Forbidden; 2]);
+    assert_eq!(world.metric("deposits_total{status=\"forbidden\"}").await, 2);
     assert_eq!(world.metric("mailbox_messages").await, 0);
     // In a conversation of her own she may write.
     let hers = between(mallory.account(), bob.account());
