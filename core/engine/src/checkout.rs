@@ -26,14 +26,16 @@
 //! receipt and the till's signed word that the attempt is over.
 
 use comptoir_content::{
-    AnswerBody, AskPayment, Invoice, NotPaid, OrderId, OrderInfo, OrderPlaced, Payee, PaymentAnswer, PaymentId,
-    PaymentRequest, Receipt, Refund, SigningKey, Timestamp, Verified,
+    AnswerBody, AskPayment, Handoff, Invoice, NotPaid, OrderId, OrderInfo, OrderPlaced, Payee, PaymentAnswer,
+    PaymentId, PaymentRequest, Receipt, Refund, SigningKey, Timestamp, Verified,
 };
 
 use crate::account::{Account, TillVerdict};
 use crate::receipt::{Settled, check_refund};
 use crate::{Refused, limits, outbox};
 
+/// What a shop's reason is taken for when it is none of ours.
+const UNKNOWN_REASON: &str = "submit.failed";
 /// While nothing was heard, the till is asked again after this long at first, in milliseconds.
 const PATIENCE_MS: i64 = 8_000;
 
@@ -408,6 +410,7 @@ fn answered(
             if !payees.contains(&payee) || !invoice.payees.contains(&payee) || request.provider != order.provider {
                 return Err(Refused::PayeeUnknown);
             }
+            check_handoff(&request.handoff)?;
             if request.expires_at <= now {
                 return settling(checkout, now);
             }
@@ -428,15 +431,35 @@ fn answered(
         (AnswerBody::Checking, _) => checkout.stay(),
         (AnswerBody::NotPaid(not_paid), _) => {
             limits::check_text("words", &not_paid.words, limits::WORDS_CHARS_MAX, true)?;
+            // Over is over, however it is spelled.
+            let reason = if limits::is_reason(&not_paid.reason) { &not_paid.reason } else { UNKNOWN_REASON };
             let next = Checkout {
                 state: State::NotPaid,
-                not_paid: Some(not_paid.clone()),
+                not_paid: Some(NotPaid { reason: reason.to_owned(), words: not_paid.words.clone() }),
                 request: None,
                 wake_at: None,
                 ..checkout
             };
             Ok(Step { next, effects: vec![] })
         }
+    }
+}
+
+/// A page is opened over TLS, or on this very machine for practice; nothing else that an address can be.
+fn check_handoff(handoff: &Handoff) -> Result<(), Refused> {
+    let Handoff::Page { url } = handoff else {
+        return Ok(());
+    };
+    limits::check_text("page address", url, limits::PAGE_URL_CHARS_MAX, false)?;
+    let here = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+    let is_here = here
+        .iter()
+        .any(|host| url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
+    let fits = url.is_ascii() && !url.contains(char::is_whitespace) && !url.contains('@');
+    if fits && (is_here || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())) {
+        Ok(())
+    } else {
+        Err(Refused::BadText { field: "page address" })
     }
 }
 

@@ -28,6 +28,8 @@ pub const INVOICE_LIFE_MS_MIN: i64 = 300_000;
 /// And at most this long: 30 days.
 pub const INVOICE_LIFE_MS_MAX: i64 = 30 * 24 * 3_600_000;
 pub const WORDS_CHARS_MAX: usize = 256;
+pub const PAGE_URL_CHARS_MAX: usize = 2048;
+pub const REASON_CHARS_MAX: usize = 64;
 pub const ORDER_NAME_CHARS_MAX: usize = 128;
 pub const EMAIL_BYTES_MAX: usize = 254;
 pub const PHONE_DIGITS_MAX: usize = 15;
@@ -102,6 +104,13 @@ fn check_words(field: &'static str, words: &str, sender: AccountKind) -> Result<
     };
     check_text(field, words, max, true)?;
     if has_card_number(words) { Err(Refused::CardNumber) } else { Ok(()) }
+}
+
+/// True when a reason is spelled like a key of the registry: `area.reason`.
+#[must_use]
+pub fn is_reason(text: &str) -> bool {
+    (1..=REASON_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.'))
 }
 
 fn check_replies(field: &'static str, replies: &[QuickReply], max: usize) -> Result<(), Refused> {

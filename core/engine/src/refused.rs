@@ -17,6 +17,12 @@ pub enum Refused {
     UpdateApp,
     #[error("a profile that its shop did not sign")]
     ProfileSigner,
+    #[error("there is an account on this device already")]
+    AccountThere,
+    #[error("this is for another device, or too old: begin the linking again")]
+    GrantDiffers,
+    #[error("only the device that holds the account key can do this")]
+    NoAccountKey,
     #[error("that is your own code")]
     OwnCode,
     #[error("this code does not fit what is known of its account: ask for it again, face to face")]
@@ -77,6 +83,9 @@ impl Refused {
             Self::AlreadyPaid => "invoice.already_paid",
             Self::UpdateApp => "invoice.version",
             Self::ProfileSigner => "profile.signature",
+            Self::AccountThere => "account.exists",
+            Self::GrantDiffers => "account.grant",
+            Self::NoAccountKey => "account.no_key",
             Self::OwnCode => "contact.own_code",
             Self::CodeDiffers => "contact.code_differs",
             Self::NotForYou => "invoice.audience",

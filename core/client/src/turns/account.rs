@@ -4,6 +4,7 @@ use comptoir_content::{
     AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey,
     Statement, TillCertificate, Timestamp,
 };
+use comptoir_engine::Refused;
 use comptoir_engine::account::Account;
 use comptoir_engine::session::make_key_package;
 use comptoir_sqlcipher::rusqlite::params;
@@ -39,7 +40,7 @@ pub(crate) struct OwnerKeys {
 
 pub(crate) fn create_account(tx: &mut Tx<'_>, new: &NewAccount<'_>) -> Result<(Account, OwnerKeys), TurnError> {
     if tx.me_row()?.is_some() {
-        return Err(TurnError::Corrupt { what: "account: there is one already" });
+        return Err(Refused::AccountThere.into());
     }
     let (account_key, recovery_key, device_key) = (tx.random.key(), tx.random.key(), tx.random.key());
     let genesis = Genesis {
@@ -248,7 +249,7 @@ pub(crate) fn link_device(
     key: PublicKey,
 ) -> Result<(Account, Signed<DeviceCertificate>, String), TurnError> {
     let me = tx.me_row()?.ok_or(TurnError::NotFound { what: "account" })?;
-    let account_key = me.account_key.ok_or(TurnError::NotFound { what: "account key on this device" })?;
+    let account_key = me.account_key.ok_or(Refused::NoAccountKey)?;
     let mut account = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
     let role = match account.kind {
         AccountKind::Person => DeviceRole::Person,
@@ -303,7 +304,7 @@ pub(crate) fn finish_link(
     let account = Account::read(log)?;
     let checked = account.check_certificate(certificate)?;
     if checked.device != device || checked.key != device_key.public() || checked.expires_at <= tx.now {
-        return Err(TurnError::Corrupt { what: "device certificate: it is for another device" });
+        return Err(Refused::GrantDiffers.into());
     }
     insert_me(tx, &account, device, device_key, certificate, relay, None, None)?;
     tx.sql.execute("UPDATE me SET registered = 1", [])?;

@@ -1,8 +1,8 @@
 //! The customer's half, step by step: what each input makes of a checkout, when it looks again, and what it asks or sends.
 
 use comptoir_content::{
-    AnswerBody, AskPayment, Invoice, Needs, NotPaid, OrderInfo, OrderPlaced, Payee, PaymentAnswer, PaymentRequest,
-    Signed, Verified,
+    AnswerBody, AskPayment, Handoff, Invoice, Needs, NotPaid, OrderInfo, OrderPlaced, Payee, PaymentAnswer,
+    PaymentRequest, Signed, Verified,
 };
 use comptoir_engine::Refused;
 use comptoir_engine::checkout::{Checkout, Choice, Effect, Input, SheetHint, State, Step, step};
@@ -219,6 +219,52 @@ fn money_is_asked_for_as_agreed_and_nowhere_else() {
     let answer = signed(&shop, &shop.answers(&placed(&shop), AnswerBody::Requested(shop.request())));
     let input = Input::Answered { answer, merchant: &shop.account, payees: &[] };
     assert_eq!(step(placed(&shop), input, NOW), Err(Refused::PayeeUnknown));
+}
+
+#[test]
+fn a_payment_page_is_opened_over_tls_or_on_this_machine() {
+    let shop = Shop::open(10);
+    let open = |url: &str| {
+        let handoff = Handoff::Page { url: url.to_owned() };
+        let request = PaymentRequest { handoff, ..shop.request() };
+        step(placed(&shop), answer(&shop, &placed(&shop), AnswerBody::Requested(request)), NOW).map(drop)
+    };
+    for good in ["https://pay.example/1?a=b#c", "http://127.0.0.1:8090/pay/1", "http://localhost/1", "http://[::1]:1/"]
+    {
+        assert_eq!(open(good), Ok(()), "{good}");
+    }
+    for bad in [
+        "",
+        "https://",
+        "http://pay.example/1",
+        "http://127.0.0.1.evil.example/",
+        "http://localhost.evil.example/",
+        "javascript:alert(1)",
+        "file:///etc/passwd",
+        "intent://pay",
+        "https://bank.example@evil.example/",
+        "https://pay.example/ 1",
+        "https://pay.example/\u{1b}[2J",
+        "https://pаy.example/1",
+    ] {
+        assert_eq!(open(bad), Err(Refused::BadText { field: "page address" }), "{bad:?}");
+    }
+    let long = format!("https://pay.example/{}", "x".repeat(2048));
+    assert_eq!(open(&long), Err(Refused::TooLong { field: "page address", max: 2048 }));
+}
+
+#[test]
+fn a_reason_that_is_no_key_is_a_failure_all_the_same() {
+    let shop = Shop::open(10);
+    let reason = |reason: &str| {
+        let over = step(placed(&shop), answer(&shop, &placed(&shop), not_paid(reason)), NOW).unwrap().next;
+        assert_eq!(over.state, State::NotPaid);
+        over.not_paid.unwrap().reason
+    };
+    assert_eq!(reason("card.declined_2"), "card.declined_2");
+    for odd in ["", "Card declined", "\u{1b}[2J", &"x".repeat(65)] {
+        assert_eq!(reason(odd), "submit.failed", "{odd:?}");
+    }
 }
 
 #[test]
