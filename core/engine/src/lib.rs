@@ -8,6 +8,22 @@
 //! Both halves of a handshake live side by side: [`checkout`] is the customer's, [`order`] and [`payment`] are the
 //! shop's.
 //!
+//! ```
+//! use comptoir_content::{Amount, Currency, Timestamp};
+//! use comptoir_engine::payment::{Attempt, Input, State, step};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let now = Timestamp(1_800_000_000_000);
+//! let amount = Amount::parse("1.20", Currency::of("EUR")?)?;
+//! // Written down before the provider is called. It does not answer: nobody knows, and the till looks again.
+//! let attempt = Attempt::starting(amount, "pay_1.1".to_owned(), "the-bakery".to_owned(), false, now);
+//! let step = step(attempt, Input::NoAnswer { random: 0 }, now)?;
+//! assert_eq!(step.next.state, State::Unknown);
+//! assert!(step.next.wake_at > Some(now) && step.effects.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! One exception is written down here: OpenMLS reads the system clock itself when it checks the lifetime of a key
 //! package ([`session`]).
 
