@@ -66,6 +66,11 @@ fn a_receipt_for_anything_else_is_refused_with_the_reason() {
     let mut stolen = other.receipt(&checkout, |receipt| receipt.merchant = shop.account.id);
     stolen.log = shop.account.log().clone();
     assert_eq!(judged(&checkout, &stolen), no("the merchant did not certify the till that signed it"));
+    let mut altered = shop.receipt(&checkout, |_| {});
+    let mut bytes = altered.receipt.encode();
+    *bytes.last_mut().unwrap() ^= 1;
+    altered.receipt = Signed::decode(&bytes).unwrap();
+    assert_eq!(judged(&checkout, &altered), no("its signature does not hold"));
     let mut mixed = shop.receipt(&checkout, |_| {});
     mixed.log = other.account.log().clone();
     assert_eq!(judged(&checkout, &mixed), no("it names another merchant than the account log with it"));
