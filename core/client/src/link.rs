@@ -25,6 +25,9 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 const DEAD_AFTER: Duration = Duration::from_secs(75);
 const BACK_OFF_MIN: Duration = Duration::from_millis(200);
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// What could not be stored is asked for again after as long as if the line had failed so often: a disk that is full stays
+/// full for a while.
+const REDIAL_AFTER_FAILURES: u32 = 6;
 /// Deliveries in flight before an acknowledgement.
 const WINDOW: u32 = 100;
 
@@ -195,7 +198,10 @@ async fn session(
                     }
                     Some(Command::Ack(upto_seq)) => wire::Request::Ack { upto_seq }.encode(0),
                     Some(Command::Now) => continue,
-                    Some(Command::Redial) => return End::Lost(Lost::Network),
+                    Some(Command::Redial) => {
+                        *failures = REDIAL_AFTER_FAILURES;
+                        return End::Lost(Lost::Network);
+                    }
                     Some(Command::Pause) => {
                         let _ = socket.close(None).await;
                         return End::Paused;

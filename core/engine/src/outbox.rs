@@ -15,7 +15,7 @@ pub fn next_try(failures: u32, random: u32, now: Timestamp) -> Timestamp {
     now.plus_ms(full - i64::from(random) % (full / 2).max(1))
 }
 
-/// How many conflicts an intent survives before a person is told.
+/// How many conflicts in a row an intent survives by itself. After them it waits for the next connection.
 pub const CONFLICTS_MAX: u32 = 5;
 
 #[cfg(test)]
