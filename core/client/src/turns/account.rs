@@ -10,6 +10,7 @@ use comptoir_engine::session::make_key_package;
 use comptoir_sqlcipher::rusqlite::params;
 use comptoir_wire as wire;
 
+use super::contacts::Wanted;
 use crate::error::TurnError;
 use crate::store::{Effect, Notice, Question, Tx};
 
@@ -162,7 +163,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
-    if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || key_packages_age(tx)? {
+    if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
     let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
@@ -173,7 +174,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
             tx.effect(Effect::Ask(Question::AddDevice { device: sibling.device, key: sibling.key.0 }));
         }
     }
-    super::contacts::ask_for_logs(tx)?;
+    super::contacts::ask_for_logs(tx, Wanted::All)?;
     super::members::catch_up(tx)?;
     super::members::begin_all(tx)?;
     tx.effect(Effect::Flush);
@@ -181,7 +182,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
 }
 
 /// True when the key packages at the relay were made so long ago that others should be there before they expire.
-fn key_packages_age(tx: &Tx<'_>) -> Result<bool, TurnError> {
+fn are_key_packages_old(tx: &Tx<'_>) -> Result<bool, TurnError> {
     let made_at = i64::try_from(tx.kv_u64("key_packages.made_at")?).unwrap_or(0);
     Ok(tx.now.since_ms(Timestamp(made_at)) >= KEY_PACKAGES_RENEWED_MS)
 }
@@ -207,7 +208,7 @@ pub(crate) fn key_packages_published(tx: &mut Tx<'_>) -> Result<(), TurnError> {
 pub(crate) fn key_package_used(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     let used = tx.kv_u64("key_packages.used")?.saturating_add(1);
     tx.set_kv_u64("key_packages.used", used)?;
-    if used >= u64::from(KEY_PACKAGES_WANTED - KEY_PACKAGES_FEW) || key_packages_age(tx)? {
+    if used >= u64::from(KEY_PACKAGES_WANTED - KEY_PACKAGES_FEW) || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
     Ok(())

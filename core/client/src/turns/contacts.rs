@@ -47,13 +47,22 @@ pub(crate) fn ask_for_log(tx: &mut Tx<'_>, id: AccountId) -> Result<(), TurnErro
     Ok(())
 }
 
-pub(crate) fn ask_for_logs(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+/// Which logs are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All that something waits for: once with each connection.
+    All,
+    /// Not those that the relay does not have or that were not believed. Made-up accounts must not use up what we may ask.
+    NotRefused,
+}
+
+pub(crate) fn ask_for_logs(tx: &mut Tx<'_>, which: Wanted) -> Result<(), TurnError> {
     let wanted: Vec<[u8; 20]> = {
         let mut select = tx.sql.prepare_cached(
-            "SELECT id FROM account WHERE log IS NULL OR wanted_hash IS NOT NULL
-                 OR id IN (SELECT account FROM held WHERE reason = 'account')",
+            "SELECT id FROM account WHERE (refused IS NULL OR ?1) AND (log IS NULL OR wanted_hash IS NOT NULL
+                 OR id IN (SELECT account FROM held WHERE reason = 'account'))",
         )?;
-        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+        select.query_map([which == Wanted::All], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in wanted {
         let from = tx.account(AccountId(id))?.map_or(0, |account| account.head.len);

@@ -176,7 +176,7 @@ pub(crate) fn next_alarm(tx: &Tx<'_>) -> Result<Option<Timestamp>, TurnError> {
                  UNION ALL SELECT min(not_before) FROM outbox WHERE not_before > 0
                  UNION ALL SELECT min(not_before) FROM outbox_recipient WHERE not_before > 0
                  UNION ALL {})",
-            members::EARLY_ALARM
+            members::catch_up_alarm()
         ))?
         .query_row([], |row| row.get(0))?;
     Ok(at.map(Timestamp))

@@ -242,20 +242,22 @@ pub(crate) fn unseal_all(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnE
 /// Envelopes that wait so long for something before them wait in vain: ten minutes, in milliseconds.
 const EARLY_PATIENCE_MS: i64 = 600_000;
 
-/// When the oldest envelope that waits for its epoch or its invitation will have waited in vain.
-pub(crate) const EARLY_ALARM: &str = "SELECT min(received_at) + 600000 FROM held
-     JOIN conversation ON conversation.uid = held.conversation
+/// Envelopes of an open conversation that wait for their epoch or their invitation.
+const EARLY: &str = "held JOIN conversation ON conversation.uid = held.conversation
      WHERE held.reason = 'early' AND conversation.state = 'open' AND held.generation >= conversation.generation";
+
+/// When the oldest of them will have waited in vain.
+pub(crate) fn catch_up_alarm() -> String {
+    format!("SELECT min(received_at) + {EARLY_PATIENCE_MS} FROM {EARLY}")
+}
 
 /// Looks for conversations whose others are where this device never gets to: a commit that it cannot read, or a generation
 /// it was not invited into. They begin another one.
 pub(crate) fn catch_up(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     let behind: Vec<i64> = {
-        let mut select = tx.sql.prepare_cached(
-            "SELECT DISTINCT conversation.id FROM held JOIN conversation ON conversation.uid = held.conversation
-             WHERE held.reason = 'early' AND conversation.state = 'open' AND held.generation >= conversation.generation
-             AND held.received_at <= ?1",
-        )?;
+        let mut select = tx
+            .sql
+            .prepare_cached(&format!("SELECT DISTINCT conversation.id FROM {EARLY} AND held.received_at <= ?1"))?;
         select.query_map([tx.now.plus_ms(-EARLY_PATIENCE_MS).0], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for id in behind {
