@@ -169,6 +169,15 @@ impl Person {
         self.client.identity().expect("readable").expect("an account").link
     }
 
+    /// Links a new device of this account. It finds its place at the relay when both have been there.
+    pub async fn links(&self, town: &Town, name: &str) -> Self {
+        let other = town.open(name);
+        let request = other.client.link_request().await.expect("a request");
+        let grant = self.client.link_device(request).await.expect("a grant");
+        other.client.finish_link(grant).await.expect("the account");
+        other
+    }
+
     pub async fn meets(&self, other: &Self) -> ConversationId {
         self.client.add_contact(&other.link()).await.expect("a contact")
     }

@@ -436,10 +436,7 @@ async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
 async fn a_tablet_that_joined_after_the_greeting_pays() {
     let (town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
-    let tablet = town.open("alice-tablet");
-    let request = tablet.client.link_request().await.unwrap();
-    let grant = alice.client.link_device(request).await.unwrap();
-    tablet.client.finish_link(grant).await.unwrap();
+    let tablet = alice.links(&town, "alice-tablet").await;
     tablet.syncs().await;
     // The phone finds the tablet's key packages when it looks again.
     town.pass(DAY_MS);

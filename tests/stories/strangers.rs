@@ -33,10 +33,7 @@ async fn a_forged_code_of_somebody_known_changes_nothing() {
     assert_eq!(alice.client.add_contact(&other_future).await.unwrap(), chat);
     alice.syncs().await;
 
-    let tablet = town.open("bob-tablet");
-    let request = tablet.client.link_request().await.unwrap();
-    let grant = bob.client.link_device(request).await.unwrap();
-    tablet.client.finish_link(grant).await.unwrap();
+    let tablet = bob.links(&town, "bob-tablet").await;
     tablet.syncs().await;
     town.pass(DAY_MS);
     bob.client.tick().await.unwrap();
