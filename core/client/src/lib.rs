@@ -51,6 +51,9 @@
 //! # }
 //! ```
 
+#[cfg(feature = "uniffi")]
+uniffi::setup_scaffolding!("comptoir");
+
 mod actor;
 mod changes;
 mod client;
