@@ -38,22 +38,22 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
     let (mut listed, mut bare_encrypted, mut bare_plain) = (Series::default(), Series::default(), Series::default());
     let shown = chats.min(SHOWN as usize);
     for _ in 0..rounds {
-        let list = || expect(phone.client.chats(SHOWN)?.len(), shown);
+        let list = || expect(phone.client.chats(None, SHOWN)?.rows.len(), shown);
         listed.push(median_micros(times, list)?);
         for (store, series) in [(&encrypted, &mut bare_encrypted), (&plain, &mut bare_plain)] {
             let db = store.open(Access::Read)?;
             series.push(median_micros(times, || expect(same_schema::list(&db, SHOWN)?, shown))?);
         }
     }
-    phone.client.shutdown();
+    phone.client.shutdown()?;
 
     let [mut whole, mut bare, mut beside, mut passphrase] = [const { Series::empty() }; 4];
     for _ in 0..rounds {
         let began = Instant::now();
         let client = phone::open(&dir)?;
-        expect(client.chats(SHOWN)?.len(), shown)?;
+        expect(client.chats(None, SHOWN)?.rows.len(), shown)?;
         whole.push(began.elapsed().as_secs_f64() * 1e3);
-        client.shutdown();
+        client.shutdown()?;
         for (store, series) in [(&encrypted, &mut bare), (&plain, &mut beside)] {
             let began = Instant::now();
             let writer = store.open(Access::Write)?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use comptoir_client::Place;
 use comptoir_sqlcipher::Access;
 use comptoir_sqlcipher::rusqlite::Connection;
 
@@ -54,14 +55,14 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
     let (mut façade, mut façade_pages) = (Series::default(), Vec::new());
     for _ in 0..rounds {
         façade.push(median_micros(times, || {
-            expect(phone.client.page(phone.chats[any()?].uid, None, LIMIT)?.bubbles.len(), LONG)
+            expect(phone.client.page(phone.chats[any()?].uid, Place::Newest, LIMIT)?.bubbles.len(), LONG)
         })?);
         for _ in 0..cold_times {
             let chat = phone.chats[any()?].uid;
             // The schema is known by now; what was read of the file is forgotten.
             phone.client.view(|db| Ok(db.release_memory()?)).map_err(aborted)?;
             let before = meters::bytes_read()?;
-            expect(phone.client.page(chat, None, LIMIT)?.bubbles.len(), LONG)?;
+            expect(phone.client.page(chat, Place::Newest, LIMIT)?.bubbles.len(), LONG)?;
             façade_pages.push(pages_since(before)?);
         }
     }
@@ -108,7 +109,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
             })?);
         }
     }
-    phone.client.shutdown();
+    phone.client.shutdown()?;
 
     const PLAIN: &str = "plain SQLite, same schema";
     const OBVIOUS: &str = "SQLCipher defaults, obvious schema";

@@ -20,14 +20,14 @@ pub(crate) const WRITER: &str = "comptoir-core";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Opens the client in this folder, or makes a new one.
-pub(crate) fn open(dir: &Path) -> Result<Client> {
+pub(crate) fn open(dir: &Path) -> Result<Arc<Client>> {
     let vault = Arc::new(FileVault::new(dir.with_extension("key")));
-    Ok(Client::open(Config { dir: dir.to_owned(), vault, clock: None, extension: None })?)
+    Ok(Client::open(Config { dir: dir.to_owned(), vault, sheet: None })?)
 }
 
 /// A phone that has been in use for a while.
 pub(crate) struct Phone {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) chats: Arc<Vec<Chat>>,
     pub(crate) folder: TempDir,
 }
@@ -38,7 +38,7 @@ impl Phone {
     pub(crate) async fn filled(plan: &Plan, chats: usize, messages: usize) -> Result<Self> {
         let folder = plan.folder()?;
         let client = open(&folder.path().join("phone"))?;
-        client.pause();
+        client.disconnect()?;
         let me = client.create_account(NO_RELAY).await?;
         let chats = Arc::new(corpus::chats(me.account, chats));
         for chat in chats.iter() {
@@ -86,16 +86,16 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// Waits until the status of a client is like this.
-pub(crate) async fn until(client: &Client, what: &str, is_so: impl Fn(Status) -> bool) -> Result<()> {
-    let mut status = client.status();
-    let waited = tokio::time::timeout(PATIENCE, status.wait_for(|status| is_so(*status))).await;
+pub(crate) async fn until(client: &Client, what: &str, is_so: impl Fn(&Status) -> bool) -> Result<()> {
+    let mut status = client.watch_status();
+    let waited = tokio::time::timeout(PATIENCE, status.wait_for(|status| is_so(status))).await;
     waited.map_err(|_| format!("a client never was {what}"))??;
     Ok(())
 }
 
 /// Waits until everything is at the relay and everything there is here.
 pub(crate) async fn sync(client: &Client) -> Result<()> {
-    tokio::time::timeout(PATIENCE, client.sync(|_| {})).await.map_err(|_| "a client never synced")??;
+    tokio::time::timeout(PATIENCE, client.sync(None)).await.map_err(|_| "a client never synced")??;
     Ok(())
 }
 

@@ -66,7 +66,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
     for _ in 0..rounds.min(5) {
         behind.push(median_micros(times.min(10), || find(RARE, RARE_MESSAGES))?);
     }
-    phone.client.shutdown();
+    phone.client.shutdown()?;
 
     let beside =
         |what: String, [ours, plain]: &[Series; 2]| {

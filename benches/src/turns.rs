@@ -3,9 +3,10 @@
 //! Both people live in this process and the relay in another one. What a turn costs is read from the clock of the
 //! writer's own thread, so that neither the link nor whoever waits is counted.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use comptoir_client::Client;
+use comptoir_client::{Client, Connection, Place};
 
 use crate::corpus::{self, Corpus};
 use crate::meters::{ThreadId, cpu_of_thread, threads_named};
@@ -28,10 +29,12 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
         let (bob, bobs) = arrives(folder.path(), "bob", &relay).await?;
         phone::sync(&bob).await?;
         let chat = alice.add_contact(&bob.identity()?.ok_or("no account")?.link).await?;
-        alice.send_text(chat, "Bonjour Bob").await?;
-        phone::sees(&bob, chat, |bob| bob.page(chat, None, 9).is_ok_and(|page| page.bubbles.len() == 1)).await?;
-        bob.send_text(chat, "Bonjour Alice").await?;
-        phone::sees(&alice, chat, |alice| alice.page(chat, None, 9).is_ok_and(|page| page.bubbles.len() == 2)).await?;
+        alice.send_text(chat, "Bonjour Bob", None).await?;
+        phone::sees(&bob, chat, |bob| bob.page(chat, Place::Newest, 9).is_ok_and(|page| page.bubbles.len() == 1))
+            .await?;
+        bob.send_text(chat, "Bonjour Alice", None).await?;
+        phone::sees(&alice, chat, |alice| alice.page(chat, Place::Newest, 9).is_ok_and(|page| page.bubbles.len() == 2))
+            .await?;
 
         // What a bare row costs on the same disk.
         let mut plain = same_schema::Store::plain(folder.path())?;
@@ -55,7 +58,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
             let before = cpu_at_rest(alices)?;
             for _ in 0..count {
                 let began = Instant::now();
-                alice.send_text(chat, &text).await?;
+                alice.send_text(chat, &text, None).await?;
                 walls.push(meters::micros(began.elapsed()));
             }
             let sent = cpu_at_rest(alices)?;
@@ -85,15 +88,15 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
             let before = cpu_at_rest(bobs)?;
             let few = (count / 10).max(1);
             for _ in 0..few {
-                alice.send_text(chat, &text).await?;
+                alice.send_text(chat, &text, None).await?;
                 received += 1;
                 phone::sees(&bob, chat, |bob| has_received(bob, received).is_ok()).await?;
             }
             phone::sync(&bob).await?;
             live.push(each(cpu_at_rest(bobs)? - before, few));
         }
-        alice.shutdown();
-        bob.shutdown();
+        alice.shutdown()?;
+        bob.shutdown()?;
         let row = "plain SQLite, one bare row";
         let peer = |series: &Series| series.figure("").value;
         Ok(vec![
@@ -115,7 +118,7 @@ pub fn run(plan: &Plan) -> Result<Vec<Finding>> {
 }
 
 /// A new person, and the thread on which their turns run.
-async fn arrives(dir: &std::path::Path, name: &str, relay: &RelayProcess) -> Result<(Client, ThreadId)> {
+async fn arrives(dir: &std::path::Path, name: &str, relay: &RelayProcess) -> Result<(Arc<Client>, ThreadId)> {
     let before = threads_named(phone::WRITER)?;
     let client = phone::open(&dir.join(name))?;
     // A thread that has answered has its name.
@@ -126,13 +129,13 @@ async fn arrives(dir: &std::path::Path, name: &str, relay: &RelayProcess) -> Res
 
 async fn away(client: &Client) -> Result<()> {
     phone::sync(client).await?;
-    client.pause();
-    phone::until(client, "offline", |status| !status.online).await
+    client.disconnect()?;
+    phone::until(client, "offline", |status| status.connection == Connection::Offline).await
 }
 
 /// What Bob's list says is unread: all that ever came.
 fn has_received(client: &Client, count: usize) -> Result<()> {
-    let unread = client.chats(1)?.first().map_or(0, |row| row.unread);
+    let unread = client.chats(None, 1)?.rows.first().map_or(0, |row| row.unread);
     crate::opening::expect(unread as usize, count)
 }
 

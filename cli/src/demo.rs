@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use comptoir_client::{Bubble, Client, Config, FileVault, PayChoice, PaymentState, SheetHint};
+use comptoir_client::{Bubble, Client, Config, FileVault, PayChoice, PaymentState, Place, SheetHint};
 use comptoir_content::ConversationId;
 use comptoir_gateway::{NewShop, init};
 use comptoir_relay::{Clock, Relay};
@@ -88,7 +88,7 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
         Ok(alice.add_contact(&link).await?)
     });
     let chat = chat.await?;
-    alice.send_text(chat, "Bonjour").await?;
+    alice.send_text(chat, "Bonjour", None).await?;
     story.tell("said", "Alice:  Bonjour", json!({ "text": "Bonjour" }));
     let greeting = story.while_doing("Sealed for the Bakery's devices; the relay sees bytes", async {
         until(&alice, chat, |bubble| !bubble.mine && !bubble.replies.is_empty()).await
@@ -144,7 +144,8 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
 
     story.chapter("The receipt proves it without anybody's help");
     let receipt = dir.join("receipt.comptoir");
-    fs::write(&receipt, alice.receipt_file(sheet.order)?).map_err(|error| Failure::failed("storage.io", error))?;
+    fs::write(&receipt, alice.receipt_file(sheet.order, None)?)
+        .map_err(|error| Failure::failed("storage.io", error))?;
     let verdict = another_process(&["receipt", "verify"], &receipt).await?;
     if verdict.0 != 0 {
         return Err(Failure::failed("demo.receipt", format!("the receipt was refused: {}", verdict.1)));
@@ -178,7 +179,7 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
         "Its books: one charge, one refund, balanced to zero, chain unbroken.",
         json!({ "books": books }),
     );
-    alice.shutdown();
+    alice.shutdown()?;
 
     if keep {
         go_on(out, &town, &relay_url);
@@ -226,11 +227,11 @@ async fn open_relay(dir: &Path) -> Result<comptoir_relay::Running, Failure> {
     Relay::start(config, Clock::system()).await.map_err(|error| Failure::failed("relay.start", error))
 }
 
-fn open_alice(dir: &Path) -> Result<Client, Failure> {
+fn open_alice(dir: &Path) -> Result<Arc<Client>, Failure> {
     let home = dir.join("alice");
     fs::create_dir_all(&home).map_err(|error| Failure::failed("storage.io", error))?;
     let vault = Arc::new(FileVault::new(home.join("core.key")));
-    Ok(Client::open(Config { dir: home, vault, clock: None, extension: None })?)
+    Ok(Client::open(Config { dir: home, vault, sheet: None })?)
 }
 
 struct Town {
@@ -306,7 +307,7 @@ async fn stop(till: &mut Child) {
 async fn until(client: &Client, chat: ConversationId, wanted: impl Fn(&Bubble) -> bool) -> Result<Bubble, Failure> {
     let mut changes = client.changes();
     loop {
-        if let Some(found) = client.page(chat, None, 50)?.bubbles.into_iter().rfind(&wanted) {
+        if let Some(found) = client.page(chat, Place::Newest, 50)?.bubbles.into_iter().rfind(&wanted) {
             return Ok(found);
         }
         if changes.next().await.is_none() {

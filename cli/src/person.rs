@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use comptoir_client::{Bubble, ChatRow, CheckoutView, Client, Config, FileVault, PayChoice, PaymentState, SheetHint};
+use comptoir_client::{
+    Bubble, BubbleState, ChatRow, CheckoutView, Client, Config, FileVault, PayChoice, PaymentState, Place, SheetHint,
+    Status,
+};
 use comptoir_content::{AccountKind, ConversationId};
 use comptoir_qr::{Scanned, read_picture};
 use serde_json::{Value, json};
@@ -31,18 +34,18 @@ impl Home {
             .ok_or_else(|| Failure::usage("core.dir", "there is no home folder: name one with --dir"))
     }
 
-    pub(crate) fn open(&self) -> Result<Client, Failure> {
+    pub(crate) fn open(&self) -> Result<Arc<Client>, Failure> {
         let dir = self.dir()?;
         let vault = Arc::new(FileVault::new(dir.join("core.key")));
         if !dir.exists() {
             std::fs::create_dir_all(&dir)
                 .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", dir.display())))?;
         }
-        Ok(Client::open(Config { dir, vault, clock: None, extension: None })?)
+        Ok(Client::open(Config { dir, vault, sheet: None })?)
     }
 
     /// Opens a core that has an account.
-    pub(crate) fn open_account(&self) -> Result<Client, Failure> {
+    pub(crate) fn open_account(&self) -> Result<Arc<Client>, Failure> {
         let client = self.open()?;
         if client.identity()?.is_none() {
             return Err(Failure::failed(
@@ -54,20 +57,13 @@ impl Home {
     }
 
     /// Waits until everything is exchanged. False when the relay could not be reached in time.
-    async fn exchange(&self, out: &Out, client: &Client) -> Result<bool, Failure> {
-        let mut last = None;
-        let synced = tokio::time::timeout(
-            self.wait,
-            client.sync(|status| {
-                if last != Some(status.unsent) && status.unsent > 0 {
-                    tracing::info!(unsent = status.unsent, "sending");
-                }
-            }),
-        )
-        .await;
-        last.replace(0);
-        let _ = out;
-        match synced {
+    async fn exchange(&self, client: &Client) -> Result<bool, Failure> {
+        let progress = |status: &Status| {
+            if status.unsent > 0 {
+                tracing::info!(unsent = status.unsent, "sending");
+            }
+        };
+        match tokio::time::timeout(self.wait, client.sync_with(progress)).await {
             Ok(done) => done.map(|()| true).map_err(Failure::from),
             Err(_) => Ok(false),
         }
@@ -80,7 +76,7 @@ pub(crate) async fn create(out: &Out, home: &Home, relay: &str) -> Result<(), Fa
         return Err(Failure::failed("account.exists", "there is an account here already"));
     }
     let me = client.create_account(relay).await?;
-    let known = home.exchange(out, &client).await?;
+    let known = home.exchange(&client).await?;
     let later = if known { "" } else { "\nThe relay was not reached; it hears of it with the next command." };
     out.say(
         &json!({ "account": me.account.to_string(), "link": me.link, "relay": me.relay, "registered": known }),
@@ -112,8 +108,8 @@ pub(crate) async fn add_contact(
     };
     let client = home.open_account()?;
     let chat = client.add_contact(&link).await?;
-    home.exchange(out, &client).await?;
-    let row = client.chats(1000)?.into_iter().find(|row| row.chat == chat);
+    home.exchange(&client).await?;
+    let row = client.chats(None, 1000)?.rows.into_iter().find(|row| row.chat == chat);
     let peer = row.map(|row| row.peer.account.to_string()).unwrap_or_default();
     out.say(
         &json!({ "chat": chat.to_string(), "account": peer }),
@@ -145,7 +141,7 @@ pub(crate) fn link_in(path: &std::path::Path) -> Result<String, Failure> {
 
 /// Finds a chat by its id, by the name of the other side, or by the beginning of either.
 pub(crate) fn find_chat(client: &Client, wanted: &str) -> Result<ChatRow, Failure> {
-    let rows = client.chats(10_000)?;
+    let rows = client.chats(None, 10_000)?.rows;
     let id = wanted.parse::<ConversationId>().ok();
     let lower = wanted.to_lowercase();
     let matches = |row: &&ChatRow| {
@@ -178,13 +174,13 @@ pub(crate) fn name_of(row: &ChatRow) -> String {
 
 pub(crate) fn chats(out: &Out, home: &Home) -> Result<(), Failure> {
     let client = home.open_account()?;
-    let rows = client.chats(1000)?;
+    let rows = client.chats(None, 1000)?.rows;
     let json: Vec<Value> = rows
         .iter()
         .map(|row| {
             json!({ "chat": row.chat.to_string(), "account": row.peer.account.to_string(), "name": row.peer.name,
                 "kind": kind(row.peer.kind), "preview": row.preview, "at_ms": row.at_ms, "unread": row.unread,
-                "checking": row.checking, "verified": row.peer.verified, "blocked": row.peer.blocked,
+                "unresolved": row.unresolved, "verified": row.peer.verified, "blocked": row.peer.blocked,
                 "refused": row.peer.refused })
         })
         .collect();
@@ -192,13 +188,13 @@ pub(crate) fn chats(out: &Out, home: &Home) -> Result<(), Failure> {
         .iter()
         .map(|row| {
             let unread = if row.unread > 0 { format!(" ({} new)", row.unread) } else { String::new() };
-            let checking = if row.checking { " · checking, do not pay again" } else { "" };
+            let unresolved = if row.unresolved { " · a payment is on its way, do not pay again" } else { "" };
             let refused = match &row.peer.refused {
                 Some(why) => format!(" · what the relay shows of this account is not believed: {}", plain(why)),
                 None => String::new(),
             };
             format!(
-                "{}{unread}{checking}{refused}\n    {}\n    {}",
+                "{}{unread}{unresolved}{refused}\n    {}\n    {}",
                 name_of(row),
                 plain(&row.preview).replace('\n', " "),
                 row.chat
@@ -221,13 +217,13 @@ fn checkout_json(bill: &CheckoutView) -> Value {
     json!({ "invoice": bill.invoice.to_string(), "title": bill.title, "total": bill.total.to_plain(),
         "total_minor": bill.total.minor(), "currency": bill.total.currency().code(), "live": bill.live,
         "state": bill.state.name(), "order": bill.order.map(|order| order.to_string()),
-        "not_paid": bill.not_paid.as_ref().map(|(reason, _)| reason), "refunded_minor": bill.refunded.minor(),
+        "not_paid": bill.not_paid.as_ref().map(|why| &why.reason), "refunded_minor": bill.refunded.minor(),
         "expires_at_ms": bill.expires_at_ms })
 }
 
 pub(crate) fn bubble_json(bubble: &Bubble) -> Value {
-    json!({ "uid": bubble.uid.to_string(), "mine": bubble.mine, "kind": bubble.kind, "text": bubble.text,
-        "sent_at_ms": bubble.sent_at_ms, "state": bubble.state, "why": bubble.why,
+    json!({ "uid": bubble.uid.to_string(), "mine": bubble.mine, "kind": bubble.kind.name(), "text": bubble.text,
+        "sent_at_ms": bubble.sent_at_ms, "state": bubble.state.name(), "why": bubble.why,
         "replies": bubble.replies.iter().map(|reply| reply.title.as_str()).collect::<Vec<_>>(),
         "checkout": bubble.checkout.as_ref().map(checkout_json) })
 }
@@ -240,7 +236,7 @@ pub(crate) fn state_words(bill: &CheckoutView) -> String {
         PaymentState::AwaitingConsent => "Continue: the payment page is open".to_owned(),
         PaymentState::Settling => "Checking. Do not pay again".to_owned(),
         PaymentState::NotPaid => {
-            let reason = bill.not_paid.as_ref().map_or("", |(reason, _)| reason.as_str());
+            let reason = bill.not_paid.as_ref().map_or("", |why| why.reason.as_str());
             format!("Not paid ({}). Try again", plain(reason))
         }
         PaymentState::Paid => "✓ Paid".to_owned(),
@@ -254,7 +250,7 @@ pub(crate) fn state_words(bill: &CheckoutView) -> String {
 pub(crate) fn bubble_words(name: &str, bubble: &Bubble) -> String {
     let who = if bubble.mine { "you" } else { name };
     let mut words = format!("{who}: {}", plain(&bubble.text));
-    if bubble.state == "held" {
+    if bubble.state == BubbleState::Held {
         words = format!("{who}: (held: {})", bubble.why.as_deref().unwrap_or("?"));
     }
     if let Some(bill) = &bubble.checkout {
@@ -266,7 +262,7 @@ pub(crate) fn bubble_words(name: &str, bubble: &Bubble) -> String {
         words = format!("{words}\n    {}", chips.join(" "));
     }
     if bubble.mine {
-        words = format!("{words}  ({})", bubble.state);
+        words = format!("{words}  ({})", bubble.state.name());
     }
     words
 }
@@ -275,13 +271,13 @@ pub(crate) async fn read(out: &Out, home: &Home, args: &ReadArgs) -> Result<(), 
     let client = home.open_account()?;
     let row = find_chat(&client, &args.chat)?;
     if !args.follow {
-        home.exchange(out, &client).await?;
+        home.exchange(&client).await?;
     }
     let name = name_of(&find_chat(&client, &row.chat.to_string())?);
-    let page = client.page(row.chat, None, args.limit)?;
-    client.mark_read(row.chat).await?;
+    let page = client.page(row.chat, Place::Newest, args.limit)?;
+    client.mark_read(row.chat, None).await?;
     if !args.follow {
-        home.exchange(out, &client).await?;
+        home.exchange(&client).await?;
         let json: Vec<Value> = page.bubbles.iter().map(bubble_json).collect();
         let words: Vec<String> = page.bubbles.iter().map(|bubble| bubble_words(&name, bubble)).collect();
         out.say(&Value::from(json), words.join("\n"));
@@ -289,15 +285,15 @@ pub(crate) async fn read(out: &Out, home: &Home, args: &ReadArgs) -> Result<(), 
     }
     let mut shown = std::collections::HashMap::new();
     let mut changes = client.changes();
-    client.resume();
+    client.connect()?;
     loop {
-        for bubble in client.page(row.chat, None, args.limit)?.bubbles {
+        for bubble in client.page(row.chat, Place::Newest, args.limit)?.bubbles {
             let words = bubble_words(&name, &bubble);
             if shown.insert(bubble.id, words.clone()).as_ref() != Some(&words) {
                 out.say(&bubble_json(&bubble), words);
             }
         }
-        client.mark_read(row.chat).await?;
+        client.mark_read(row.chat, None).await?;
         tokio::select! {
             change = changes.next() => if change.is_none() { return Ok(()) },
             _ = tokio::signal::ctrl_c() => return Ok(()),
@@ -321,16 +317,16 @@ fn sent(out: &Out, uid: &comptoir_content::Uid, there: bool) -> Result<(), Failu
 pub(crate) async fn send(out: &Out, home: &Home, chat: &str, text: &str) -> Result<(), Failure> {
     let client = home.open_account()?;
     let row = find_chat(&client, chat)?;
-    let uid = client.send_text(row.chat, text).await?;
-    let there = home.exchange(out, &client).await?;
+    let uid = client.send_text(row.chat, text, None).await?;
+    let there = home.exchange(&client).await?;
     sent(out, &uid, there)
 }
 
 pub(crate) async fn tap(out: &Out, home: &Home, chat: &str, title: &str) -> Result<(), Failure> {
     let client = home.open_account()?;
     let row = find_chat(&client, chat)?;
-    home.exchange(out, &client).await?;
-    let bubbles = client.page(row.chat, None, 200)?.bubbles;
+    home.exchange(&client).await?;
+    let bubbles = client.page(row.chat, Place::Newest, 200)?.bubbles;
     let has = |bubble: &&Bubble| bubble.replies.iter().any(|reply| reply.title.eq_ignore_ascii_case(title));
     let on = bubbles.iter().rev().find(has).ok_or_else(|| {
         Failure::failed("reply.gone", format!("nothing to tap is called {title:?}: see `comptoir read {chat}`"))
@@ -338,13 +334,13 @@ pub(crate) async fn tap(out: &Out, home: &Home, chat: &str, title: &str) -> Resu
     let exact = on.replies.iter().find(|reply| reply.title.eq_ignore_ascii_case(title));
     let title = exact.map_or(title, |reply| reply.title.as_str());
     let uid = client.tap(row.chat, on.uid, title).await?;
-    let there = home.exchange(out, &client).await?;
+    let there = home.exchange(&client).await?;
     sent(out, &uid, there)
 }
 
 /// The newest bill of a chat.
 pub(crate) fn newest_bill(client: &Client, chat: ConversationId) -> Result<Option<CheckoutView>, Failure> {
-    Ok(client.page(chat, None, 500)?.bubbles.into_iter().rev().find_map(|bubble| bubble.checkout))
+    Ok(client.page(chat, Place::Newest, 500)?.bubbles.into_iter().rev().find_map(|bubble| bubble.checkout))
 }
 
 /// Waits until the newest bill of a chat satisfies `done`.
@@ -374,7 +370,7 @@ pub(crate) async fn until_bill(
 pub(crate) async fn pay(out: &Out, home: &Home, args: PayArgs) -> Result<(), Failure> {
     let client = home.open_account()?;
     let row = find_chat(&client, &args.chat)?;
-    home.exchange(out, &client).await?;
+    home.exchange(&client).await?;
     let bill = newest_bill(&client, row.chat)?
         .ok_or_else(|| Failure::failed("invoice.unknown", "there is no bill in this chat"))?;
     if let Some(card) = &args.card {
@@ -438,7 +434,7 @@ async fn settled(out: &Out, home: &Home, client: &Client, chat: ConversationId) 
             out.say(&checkout_json(&bill), &words);
             match bill.state {
                 PaymentState::NotPaid => Err(Failure::failed(
-                    bill.not_paid.as_ref().map_or("submit.failed", |(reason, _)| reason.as_str()),
+                    bill.not_paid.as_ref().map_or("submit.failed", |why| why.reason.as_str()),
                     words,
                 )),
                 _ => Ok(()),
@@ -454,7 +450,7 @@ async fn settled(out: &Out, home: &Home, client: &Client, chat: ConversationId) 
 pub(crate) async fn verify(out: &Out, home: &Home, chat: &str, confirm: bool) -> Result<(), Failure> {
     let client = home.open_account()?;
     let row = find_chat(&client, chat)?;
-    home.exchange(out, &client).await?;
+    home.exchange(&client).await?;
     let number = client.safety_number(row.peer.account)?;
     if confirm {
         client.set_verified(row.peer.account, true).await?;
@@ -471,14 +467,14 @@ pub(crate) async fn verify(out: &Out, home: &Home, chat: &str, confirm: bool) ->
 
 pub(crate) async fn sync(out: &Out, home: &Home) -> Result<(), Failure> {
     let client = home.open_account()?;
-    if !home.exchange(out, &client).await? {
-        let unsent = client.status().borrow().unsent;
+    if !home.exchange(&client).await? {
+        let unsent = client.status()?.unsent;
         let words = format!("The relay was not reached in time; {unsent} still to send. Try again.");
         return Err(Failure::again("relay.unreachable", words));
     }
     client.check_payments().await?;
-    home.exchange(out, &client).await?;
-    let unread: u32 = client.chats(10_000)?.iter().map(|row| row.unread).sum();
+    home.exchange(&client).await?;
+    let unread: u32 = client.chats(None, 10_000)?.rows.iter().map(|row| row.unread).sum();
     out.say(&json!({ "synced": true, "unread": unread }), format!("Up to date. {unread} unread."));
     Ok(())
 }

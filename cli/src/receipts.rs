@@ -52,11 +52,8 @@ pub(crate) fn export(
             newest.ok_or_else(|| Failure::failed("receipt.unknown", "there is no receipt yet"))?.order
         }
     };
-    let mut file = client.receipt_file(order)?;
-    if without_person {
-        let whole = ReceiptFile::from_file(&file).map_err(|error| Failure::failed("receipt.unreadable", error))?;
-        file = whole.disclosing(&[Part::Lines, Part::Evidence, Part::Terms]).to_file();
-    }
+    let parts = without_person.then(|| vec![Part::Lines, Part::Evidence, Part::Terms]);
+    let file = client.receipt_file(order, parts)?;
     std::fs::write(path, &file)
         .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))?;
     out.say(

@@ -130,7 +130,7 @@ async fn run(out: &Out, shop: &Path) -> Result<(), Failure> {
     })?;
     let link = till.link()?;
     // Whoever scans the code can write at once: the key packages are at the relay before the till says it is open.
-    if tokio::time::timeout(RELAY_PATIENCE, till.client().sync(|_| {})).await.is_err() {
+    if tokio::time::timeout(RELAY_PATIENCE, till.client().sync(None)).await.is_err() {
         out.note("The relay does not answer yet. The till is open all the same, and goes on trying.");
     }
     out.say(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use comptoir_client::headless::{Incoming, TurnError};
+use comptoir_client::headless::{Incoming, Setting, TurnError};
 use comptoir_client::{Client, ClientError, Config as ClientConfig, FileVault};
 use comptoir_content::Timestamp;
 use comptoir_sqlcipher::rusqlite::params;
@@ -44,7 +44,7 @@ pub enum GatewayError {
 
 /// What the servers and the worker share.
 pub(crate) struct Shared {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     pub(crate) catalogue: Catalogue,
     pub(crate) providers: Vec<Box<dyn Provider>>,
     pub(crate) http: Http,
@@ -65,13 +65,10 @@ pub struct Gateway {
 pub(crate) type ShopClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Opens the core of the shop in `dir`.
-pub(crate) fn open_core(dir: &Path, clock: Option<ShopClock>) -> Result<Client, ClientError> {
-    Client::open(ClientConfig {
-        dir: dir.join(CORE),
-        vault: Arc::new(FileVault::new(dir.join(VAULT))),
-        clock,
-        extension: Some(till::EXTENSION),
-    })
+pub(crate) fn open_core(dir: &Path, clock: Option<ShopClock>) -> Result<Arc<Client>, ClientError> {
+    let vault = Arc::new(FileVault::new(dir.join(VAULT)));
+    let config = ClientConfig { dir: dir.join(CORE), vault, sheet: None };
+    Client::open_headless(config, Setting { clock, extension: Some(till::EXTENSION) })
 }
 
 impl Gateway {

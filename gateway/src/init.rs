@@ -109,7 +109,7 @@ pub async fn init(dir: &Path, new: &NewShop, clock: Option<ShopClock>) -> Result
         })
         .await?;
     let link = client.identity()?.map(|me| me.link).unwrap_or_default();
-    client.shutdown();
+    client.shutdown()?;
     Ok(link)
 }
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use comptoir_client::{Bubble, ChatRow, Client, Config, FileVault, View};
+use comptoir_client::headless::Setting;
+use comptoir_client::{Bubble, BubbleState, ChatRow, Client, Config, Connection, FileVault, Place, View};
 use comptoir_content::{ConversationId, Timestamp};
 use comptoir_relay::{Clock, Relay, Running};
 use tap::Tape;
@@ -123,18 +124,19 @@ impl Town {
 
     /// A person's phone, opened again from its folder when it was there before.
     pub fn open(&self, name: &str) -> Person {
-        let client = Client::open(self.config(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let client =
+            Client::open_headless(self.config(name), self.setting()).unwrap_or_else(|error| panic!("{name}: {error}"));
         Person { client, name: name.to_owned() }
     }
 
     pub fn config(&self, name: &str) -> Config {
         let dir = self.dir.path().join(name);
-        Config {
-            vault: Arc::new(FileVault::new(self.dir.path().join(format!("{name}.key")))),
-            dir,
-            clock: Some(self.clock()),
-            extension: None,
-        }
+        Config { vault: Arc::new(FileVault::new(self.dir.path().join(format!("{name}.key")))), dir, sheet: None }
+    }
+
+    /// The time of this town.
+    pub fn setting(&self) -> Setting {
+        Setting { clock: Some(self.clock()), extension: None }
     }
 
     /// A new person with an account.
@@ -160,7 +162,7 @@ async fn open_relay(config: comptoir_relay::Config, now_ms: Option<&Arc<AtomicI6
 
 /// Somebody in a story.
 pub struct Person {
-    pub client: Client,
+    pub client: Arc<Client>,
     pub name: String,
 }
 
@@ -173,8 +175,8 @@ impl Person {
     pub async fn links(&self, town: &Town, name: &str) -> Self {
         let other = town.open(name);
         let request = other.client.link_request().await.expect("a request");
-        let grant = self.client.link_device(request).await.expect("a grant");
-        other.client.finish_link(grant).await.expect("the account");
+        let grant = self.client.link_device(&request).await.expect("a grant");
+        other.client.finish_link(&grant).await.expect("the account");
         other
     }
 
@@ -183,12 +185,15 @@ impl Person {
     }
 
     pub async fn says(&self, chat: ConversationId, text: &str) {
-        self.client.send_text(chat, text).await.unwrap_or_else(|error| panic!("{} says {text:?}: {error}", self.name));
+        self.client
+            .send_text(chat, text, None)
+            .await
+            .unwrap_or_else(|error| panic!("{} says {text:?}: {error}", self.name));
     }
 
     /// What stands in a chat, oldest first, as "me: …" and "you: …".
     pub fn thread(&self, chat: ConversationId) -> Vec<String> {
-        let Ok(page) = self.client.page(chat, None, 200) else {
+        let Ok(page) = self.client.page(chat, Place::Newest, 200) else {
             return Vec::new();
         };
         page.bubbles
@@ -198,11 +203,15 @@ impl Person {
     }
 
     pub fn bubbles(&self, chat: ConversationId) -> Vec<Bubble> {
-        self.client.page(chat, None, 200).map(|page| page.bubbles).unwrap_or_default()
+        self.client.page(chat, Place::Newest, 200).map(|page| page.bubbles).unwrap_or_default()
+    }
+
+    pub fn is_online(&self) -> bool {
+        self.client.status().is_ok_and(|status| status.connection == Connection::Online)
     }
 
     pub fn chats(&self) -> Vec<ChatRow> {
-        self.client.chats(100).expect("readable")
+        self.client.chats(None, 100).expect("readable").rows
     }
 
     /// Waits until `look` finds something. Looks at once, and again after every change.
@@ -230,8 +239,8 @@ impl Person {
     }
 
     /// Waits until one's last message is in this state.
-    pub async fn mine_is(&self, chat: ConversationId, state: &str) {
-        self.until(state, |me| {
+    pub async fn mine_is(&self, chat: ConversationId, state: BubbleState) {
+        self.until(state.name(), |me| {
             let last = me.bubbles(chat).into_iter().rfind(|bubble| bubble.mine)?;
             (last.state == state).then_some(())
         })
@@ -240,10 +249,8 @@ impl Person {
 
     /// Everything unsent is at the relay and everything there is here.
     pub async fn syncs(&self) {
-        let synced = tokio::time::timeout(PATIENCE, self.client.sync(|_| {})).await;
-        synced
-            .unwrap_or_else(|_| panic!("{} never synced: {:?}", self.name, *self.client.status().borrow()))
-            .expect("sync");
+        let synced = tokio::time::timeout(PATIENCE, self.client.sync(None)).await;
+        synced.unwrap_or_else(|_| panic!("{} never synced: {:?}", self.name, self.client.status())).expect("sync");
     }
 
     /// For the message of a failed story.

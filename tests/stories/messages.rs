@@ -1,7 +1,7 @@
 //! Messages between people, through a real relay.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
-use comptoir_client::Client;
+use comptoir_client::{BubbleState, Client};
 use comptoir_content::ConversationId;
 use comptoir_tests::{DAY_MS, MINUTE_MS, Person, Town};
 
@@ -13,11 +13,11 @@ async fn a_message_reaches_bob_and_the_marks_come_back() {
     let chat = alice.meets(&bob).await;
     alice.says(chat, "Bonjour Bob").await;
     bob.sees(chat, &["you: Bonjour Bob"]).await;
-    alice.mine_is(chat, "delivered").await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
     assert_eq!(bob.chats()[0].unread, 1);
-    bob.client.mark_read(chat).await.unwrap();
+    bob.client.mark_read(chat, None).await.unwrap();
     assert_eq!(bob.chats()[0].unread, 0);
-    alice.mine_is(chat, "read").await;
+    alice.mine_is(chat, BubbleState::Read).await;
     bob.says(chat, "Bonjour Alice").await;
     alice.sees(chat, &["me: Bonjour Bob", "you: Bonjour Alice"]).await;
 }
@@ -28,17 +28,17 @@ async fn the_first_message_waits_while_bob_is_offline_for_days() {
     let bob = town.arrives("bob").await;
     bob.syncs().await;
     let link = bob.link();
-    bob.client.shutdown();
+    bob.client.shutdown().unwrap();
     let alice = town.arrives("alice").await;
     let chat = alice.client.add_contact(&link).await.unwrap();
     for text in ["one", "two", "three"] {
         alice.says(chat, text).await;
     }
-    alice.mine_is(chat, "sent").await;
+    alice.mine_is(chat, BubbleState::Sent).await;
     town.pass(9 * DAY_MS);
     let bob = town.open("bob");
     bob.sees(chat, &["you: one", "you: two", "you: three"]).await;
-    alice.mine_is(chat, "delivered").await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
 }
 
 #[tokio::test]
@@ -51,13 +51,13 @@ async fn what_is_written_offline_goes_out_when_the_relay_is_back() {
     bob.sees(chat, &["you: before"]).await;
     town.stop_relay().await;
     alice.says(chat, "while it was away").await;
-    alice.client.shutdown();
+    alice.client.shutdown().unwrap();
     town.start_relay().await;
     let alice = town.open("alice");
-    alice.client.resume();
-    bob.client.resume();
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
     bob.sees(chat, &["you: before", "you: while it was away"]).await;
-    alice.mine_is(chat, "delivered").await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
 }
 
 #[tokio::test]
@@ -124,8 +124,8 @@ async fn a_search_finds_words_as_people_write_them() {
     bob.until("all of it", |me| (me.thread(chat).len() == said.len()).then_some(())).await;
     let finds = |client: &Client, query: &str| -> Vec<String> {
         let found = client.search(query, 10).unwrap();
-        assert!(found.iter().all(|(found_in, _)| *found_in == chat));
-        found.into_iter().map(|(_, bubble)| bubble.text).collect()
+        assert!(found.iter().all(|hit| hit.chat == chat));
+        found.into_iter().map(|hit| hit.bubble.text).collect()
     };
     for person in [&alice, &bob] {
         // Newest first; without accents, in capitals, and from the beginning of a word.
@@ -161,8 +161,8 @@ async fn many_messages_written_before_the_first_meeting_all_arrive() {
         bob.says(chat, &format!("from Bob {n}")).await;
     }
     town.start_relay().await;
-    alice.client.resume();
-    bob.client.resume();
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
     for (me, name) in [(&alice, "Bob"), (&bob, "Alice")] {
         reads_all(me, chat, 2 * EACH).await;
         let theirs: Vec<String> = me.thread(chat).into_iter().filter(|text| text.starts_with("you: ")).collect();
@@ -184,8 +184,8 @@ async fn a_relay_that_lost_its_memory_is_told_again() {
     town.stop_relay().await;
     std::fs::remove_dir_all(town.relay_dir()).unwrap();
     town.start_relay().await;
-    alice.client.resume();
-    bob.client.resume();
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
     alice.says(chat, "after").await;
     bob.sees(chat, &["you: before", "you: after"]).await;
     bob.says(chat, "still here").await;
@@ -206,8 +206,8 @@ async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
     let copy = town.dir.path().join("backup");
     copy_dir(&town.relay_dir(), &copy);
     town.start_relay().await;
-    alice.client.resume();
-    bob.client.resume();
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
     for text in ["two", "three", "four"] {
         alice.says(chat, text).await;
     }
@@ -218,8 +218,8 @@ async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
     std::fs::remove_dir_all(town.relay_dir()).unwrap();
     copy_dir(&copy, &town.relay_dir());
     town.start_relay().await;
-    alice.client.resume();
-    bob.client.resume();
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
     // Its numbers begin again where Bob has long been.
     for text in ["five", "six"] {
         alice.says(chat, text).await;
@@ -243,19 +243,19 @@ async fn a_restored_relay_that_is_marked_loses_nothing_even_while_bob_is_away() 
     let copy = town.dir.path().join("backup");
     copy_dir(&town.relay_dir(), &copy);
     town.start_relay().await;
-    alice.client.resume();
-    bob.client.resume();
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
     alice.says(chat, "two").await;
     bob.sees(chat, &["you: one", "you: two"]).await;
     alice.syncs().await;
     bob.syncs().await;
-    bob.client.shutdown();
+    bob.client.shutdown().unwrap();
     town.stop_relay().await;
     std::fs::remove_dir_all(town.relay_dir()).unwrap();
     copy_dir(&copy, &town.relay_dir());
     std::fs::write(town.relay_dir().join("RESTORED"), "").unwrap();
     town.start_relay().await;
-    alice.client.resume();
+    alice.client.connect().unwrap();
     let later = ["three", "four", "five", "six", "seven", "eight"];
     for text in later {
         alice.says(chat, text).await;
@@ -289,11 +289,11 @@ async fn two_devices_linked_while_offline_both_take_part() {
     }
     town.start_relay().await;
     for person in [&alice, &bob, &others[0], &others[1]] {
-        person.client.resume();
+        person.client.connect().unwrap();
     }
     bob.syncs().await;
     for other in &others {
-        other.until("a place at the relay", |me| me.client.status().borrow().online.then_some(())).await;
+        other.until("a place at the relay", |me| me.is_online().then_some(())).await;
         other.syncs().await;
     }
     for _ in 0..3 {
@@ -320,9 +320,9 @@ async fn a_phone_that_fell_behind_for_good_begins_again() {
     let chat = alice.meets(&bob).await;
     alice.says(chat, "Bonjour").await;
     bob.sees(chat, &["you: Bonjour"]).await;
-    alice.mine_is(chat, "delivered").await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
     bob.syncs().await;
-    bob.client.shutdown();
+    bob.client.shutdown().unwrap();
     let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob as he was"));
     copy_dir(&folder, &copy);
     let bob = town.open("bob");
@@ -336,12 +336,12 @@ async fn a_phone_that_fell_behind_for_good_begins_again() {
         alice.syncs().await;
         bob.syncs().await;
     }
-    bob.client.shutdown();
+    bob.client.shutdown().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
     copy_dir(&copy, &folder);
 
     let bob = town.open("bob");
-    bob.until("the relay", |me| me.client.status().borrow().online.then_some(())).await;
+    bob.until("the relay", |me| me.is_online().then_some(())).await;
     bob.says(chat, "Where were we?").await;
     let arrived = |me: &Person| me.thread(chat).contains(&"you: Where were we?".to_owned()).then_some(());
     for _ in 0..600 {

@@ -1,6 +1,6 @@
 //! People who were not invited: forged codes, garbage in the mailbox, somebody on the line.
 
-use comptoir_client::{PaymentState, SheetHint};
+use comptoir_client::{BubbleState, PaymentState, SheetHint};
 use comptoir_content::{ContactCode, ConversationId, Hash, Link, ReceiptFile};
 use comptoir_tests::shop::types_card;
 use comptoir_tests::stranger::Stranger;
@@ -52,7 +52,7 @@ async fn at_first_contact_what_the_relay_shows_must_fit_the_code() {
     let chat = alice.client.add_contact(&code).await.unwrap();
     alice.says(chat, "Is it you?").await;
     alice.until("why it is not believed", |me| me.chats()[0].peer.refused.clone()).await;
-    assert_eq!(alice.bubbles(chat)[0].state, "queued");
+    assert_eq!(alice.bubbles(chat)[0].state, BubbleState::Queued);
     // The code scanned again, the right one this time: what was said goes out.
     assert_eq!(alice.meets(&bob).await, chat);
     bob.sees(chat, &["you: Is it you?"]).await;
@@ -111,7 +111,8 @@ async fn the_line_shows_nothing_of_what_is_said_or_paid() {
     let device = alice.client.identity().unwrap().unwrap().device;
     assert!(tape.shows(&device.0), "the tape holds what the relay has to know");
     assert!(tape.frames().len() > 20, "and all of it");
-    let receipt = ReceiptFile::from_file(&alice.client.receipt_file(sheet.order).unwrap()).unwrap().receipt.encode();
+    let receipt =
+        ReceiptFile::from_file(&alice.client.receipt_file(sheet.order, None).unwrap()).unwrap().receipt.encode();
     let secrets: [&[u8]; 9] = [
         b"Bonjour",
         b"mother",

@@ -3,8 +3,10 @@
 mod relay;
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use comptoir_content::{
@@ -13,20 +15,19 @@ use comptoir_content::{
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
-use comptoir_sqlcipher::rusqlite::TransactionBehavior;
+use comptoir_sqlcipher::rusqlite::{InterruptHandle, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ClientError;
-use crate::changes::{Bell, Status};
+use crate::changes::{Bell, View};
 use crate::crash;
 use crate::error::TurnError;
+use crate::facade::{ClientError, Connection, Status};
 use crate::link::{self, Command, News};
 use crate::random::Random;
 use crate::store::{Effect, INDEX_BATCH, Notice, Question, Store, Tx, TxProvider, index_pending, waiting};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
 use crate::turns::{account, checkout, contacts, flush, send, wake};
-use crate::views::View;
 
 /// After an alarm that failed, the next one waits this long.
 const SNOOZE: Duration = Duration::from_secs(5);
@@ -72,6 +73,7 @@ pub(crate) enum Input {
     },
     MarkRead {
         chat: ConversationId,
+        upto: Option<i64>,
         reply: Reply<()>,
     },
     Block {
@@ -112,8 +114,8 @@ pub(crate) enum Input {
     Tick {
         reply: Reply<()>,
     },
-    Reconnect,
-    Pause,
+    Connect,
+    Disconnect,
     Stop,
 }
 
@@ -131,7 +133,7 @@ pub(crate) struct Actor {
     random: Random,
     link: mpsc::UnboundedSender<Command>,
     bell: Bell,
-    online: bool,
+    connection: Connection,
     /// Something that was delivered could not be stored: nothing more of this line is taken.
     deaf: bool,
     /// Envelopes that the relay takes in one frame.
@@ -158,7 +160,7 @@ impl Actor {
             random: Random::new(),
             link,
             bell,
-            online: false,
+            connection: Connection::Offline,
             deaf: false,
             envelopes_max: 1,
             retries: VecDeque::new(),
@@ -172,8 +174,8 @@ impl Actor {
         }
     }
 
-    /// Runs until [`Input::Stop`].
-    pub(crate) fn run(mut self, inputs: &Receiver<Input>) {
+    /// Runs until [`Input::Stop`], or until `stop` is set: then what waits is not begun.
+    pub(crate) fn run(mut self, inputs: &Receiver<Input>, stop: &AtomicBool) {
         if let Err(error) = self.log_in() {
             tracing::error!(%error, "starting");
         }
@@ -186,6 +188,7 @@ impl Actor {
             let wait = [until, idle, Some(Duration::from_secs(3600))].into_iter().flatten().min();
             match inputs.recv_timeout(wait.unwrap_or(IDLE)) {
                 Ok(Input::Stop) => return,
+                Ok(_) if stop.load(Ordering::Acquire) => return,
                 Ok(input) => {
                     self.take(input);
                     self.tell_status();
@@ -244,10 +247,10 @@ impl Actor {
                 });
                 answer(reply, tapped);
             }
-            Input::MarkRead { chat, reply } => {
+            Input::MarkRead { chat, upto, reply } => {
                 let read = self.turn(|tx| {
                     let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
-                    send::mark_read(tx, &conversation)
+                    send::mark_read(tx, &conversation, upto)
                 });
                 answer(reply, read);
             }
@@ -278,8 +281,8 @@ impl Actor {
             }
             Input::Extension(turn) => turn(self),
             Input::Tick { reply } => answer(reply, self.turn(wake::wake)),
-            Input::Reconnect => self.tell_link(Command::Now),
-            Input::Pause => self.tell_link(Command::Pause),
+            Input::Connect => self.tell_link(Command::Now),
+            Input::Disconnect => self.tell_link(Command::Pause),
             Input::Stop => {}
         }
     }
@@ -313,14 +316,14 @@ impl Actor {
                 Effect::Retry(conversation) if !retries.contains(&conversation) => retries.push(conversation),
                 Effect::Retry(_) => {}
                 Effect::Flush => flush = true,
-                Effect::Ack(seq) if self.online => self.tell_link(Command::Ack(seq)),
+                Effect::Ack(seq) if self.is_online() => self.tell_link(Command::Ack(seq)),
                 Effect::Ack(_) => {}
                 Effect::Notify(notice) if !notices.contains(&notice) => notices.push(notice),
                 Effect::Notify(_) => {}
                 Effect::OpenSheet(sheet) => self.bell.ring(&View::Sheet(sheet)),
             }
         }
-        if flush && self.online {
+        if flush && self.is_online() {
             self.report("sending", Self::flush);
         }
         for conversation in retries {
@@ -371,8 +374,12 @@ impl Actor {
                 .query_row([], |row| row.get(0))?;
             Ok(u64::try_from(count).unwrap_or(0))
         });
-        let (online, caught_up, asking) = (self.online, self.caught_up, self.asked.len() as u64);
-        self.bell.status(Status { online, caught_up, unsent: outbox.unwrap_or(0), asking });
+        let (connection, caught_up, asking) = (self.connection.clone(), self.caught_up, self.asked.len() as u64);
+        self.bell.status(Status { connection, caught_up, unsent: outbox.unwrap_or(0), asking });
+    }
+
+    fn is_online(&self) -> bool {
+        self.connection == Connection::Online
     }
 
     fn index(&mut self) {
@@ -399,35 +406,110 @@ fn answer<T>(reply: Reply<T>, result: Result<T, TurnError>) {
 }
 
 /// Starts the actor and the link on threads of their own.
-pub(crate) fn start(
-    store: Store,
-    clock: Clock,
-    bell: Bell,
-    inputs: (Sender<Input>, Receiver<Input>),
-) -> Result<Threads, ClientError> {
-    let spawn = |error: std::io::Error| ClientError::Bug { code: "core.threads".to_owned(), detail: error.to_string() };
+pub(crate) fn start(store: Store, clock: Clock, bell: Bell) -> Result<Running, ClientError> {
+    let failed =
+        |error: std::io::Error| ClientError::Bug { code: "core.threads".to_owned(), detail: error.to_string() };
+    let (inputs, receiver) = std::sync::mpsc::channel();
     let (commands, commanded) = mpsc::unbounded_channel();
+    let (hang_up, hung_up) = oneshot::channel::<()>();
+    let interrupt = store.db.get_interrupt_handle();
     let actor = Actor::new(store, clock, commands, bell);
-    let (sender, receiver) = inputs;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(spawn)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let alive = Arc::new(Alive::default());
+    let stop = Arc::new(AtomicBool::new(false));
+
+    let (news, here) = (inputs.clone(), alive.begin());
     let link = std::thread::Builder::new()
         .name("comptoir-link".to_owned())
         .spawn(move || {
-            let sender = sender;
-            runtime.block_on(link::run(commanded, move |news| {
-                let _ = sender.send(Input::Link(news));
-            }));
+            let _here = here;
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = link::run(commanded, |heard| {
+                        let _ = news.send(Input::Link(heard));
+                    }) => {}
+                    _ = hung_up => {}
+                }
+            });
         })
-        .map_err(spawn)?;
+        .map_err(failed)?;
+    let (stopped, here) = (stop.clone(), alive.begin());
     let actor = std::thread::Builder::new()
         .name("comptoir-core".to_owned())
-        .spawn(move || actor.run(&receiver))
-        .map_err(spawn)?;
-    Ok(Threads { actor, link })
+        .spawn(move || {
+            let _here = here;
+            actor.run(&receiver, &stopped);
+        })
+        .map_err(failed)?;
+    Ok(Running { inputs, interrupt, hang_up: Mutex::new(Some(hang_up)), stop, alive, threads: [actor, link] })
 }
 
-/// What [`crate::Client::shutdown`] waits for.
-pub(crate) struct Threads {
-    pub(crate) actor: std::thread::JoinHandle<()>,
-    pub(crate) link: std::thread::JoinHandle<()>,
+/// An actor and its link, while they run.
+pub(crate) struct Running {
+    inputs: Sender<Input>,
+    interrupt: InterruptHandle,
+    /// Dropping it ends the link wherever it is.
+    hang_up: Mutex<Option<oneshot::Sender<()>>>,
+    stop: Arc<AtomicBool>,
+    alive: Arc<Alive>,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Running {
+    pub(crate) fn send(&self, input: Input) -> Result<(), ClientError> {
+        self.inputs.send(input).map_err(|_| ClientError::suspended())
+    }
+
+    /// What waits is still done; the link hears of the end when the actor is gone, and says what it still has to say.
+    pub(crate) fn ask_to_stop(&self) {
+        let _ = self.inputs.send(Input::Stop);
+    }
+
+    /// Waits until both threads are at their end. Says whether that came to be in time.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        self.alive.wait(limit)
+    }
+
+    /// Ends what they do now: the turn is undone, and what waits is not begun.
+    pub(crate) fn interrupt(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.interrupt.interrupt();
+        self.hang_up.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// `Err` when one of them had panicked.
+    pub(crate) fn join(self) -> Result<(), ()> {
+        let ended = self.threads.map(JoinHandle::join);
+        if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(()) }
+    }
+}
+
+/// Counts threads that have not come to their end.
+#[derive(Default)]
+struct Alive {
+    count: Mutex<u32>,
+    ended: Condvar,
+}
+
+impl Alive {
+    fn begin(self: &Arc<Self>) -> Here {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        Here(self.clone())
+    }
+
+    fn wait(&self, limit: Duration) -> bool {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.ended.wait_timeout_while(count, limit, |count| *count > 0);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
+    }
+}
+
+/// Held by a thread as long as it runs, also when it panics.
+struct Here(Arc<Alive>);
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.ended.notify_all();
+    }
 }

@@ -1,26 +1,30 @@
 //! Who listens to a core, and what they hear: a snapshot first, then changes, bounded. Whoever is slow hears
 //! [`View::Reset`] and reads everything again, so nothing is missed and nothing piles up.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use comptoir_content::ConversationId;
 use tokio::sync::{mpsc, watch};
 
-use crate::views::View;
+use crate::facade::{Sheet, Status};
 
 /// Changes that are kept for a listener who is slow. After more it hears [`View::Reset`].
 const CHANGES_MAX: usize = 256;
 
-/// How far a client is with its relay.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    pub online: bool,
-    /// Everything that waited at the relay was delivered.
-    pub caught_up: bool,
-    /// What still has to reach the relay, counted up to 1,000.
-    pub unsent: u64,
-    /// Questions that the relay has not answered.
-    pub asking: u64,
+/// Something that changed, for those who listen. It says where to look, not what is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum View {
+    /// The list of chats.
+    Chats,
+    /// One chat: its messages, or a payment in it.
+    Chat(ConversationId),
+    /// How far this core is with its relay.
+    Status,
+    /// Open the payment sheet now. After a restart it is found in [`crate::CheckoutView::sheet`].
+    Sheet(Sheet),
+    /// More happened than was kept: read everything again.
+    Reset,
 }
 
 /// Wakes those who listen.
@@ -31,6 +35,7 @@ pub(crate) struct Bell {
 }
 
 struct Listener {
+    id: u64,
     views: mpsc::Sender<View>,
     overflowed: Arc<AtomicBool>,
 }
@@ -42,11 +47,14 @@ impl Bell {
 
     /// A subscription from now on, beginning with [`View::Reset`].
     pub(crate) fn listen(&self) -> Changes {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let (sender, views) = mpsc::channel(CHANGES_MAX);
         let overflowed = Arc::new(AtomicBool::new(false));
-        let listener = Listener { views: sender, overflowed: overflowed.clone() };
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
-        Changes { views, overflowed, first: true }
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        listeners.push(Listener { id, views: sender, overflowed: overflowed.clone() });
+        let hush = Hush { listeners: Arc::downgrade(&self.listeners), id };
+        Changes { views, overflowed, first: true, hush }
     }
 
     pub(crate) fn watch_status(&self) -> watch::Receiver<Status> {
@@ -65,8 +73,48 @@ impl Bell {
         });
     }
 
+    /// More happened than can be told.
+    pub(crate) fn reset(&self) {
+        self.ring(&View::Reset);
+    }
+
     pub(crate) fn status(&self, status: Status) {
-        self.status.send_if_modified(|known| std::mem::replace(known, status) != status);
+        let changed = self.status.send_if_modified(|known| {
+            let changed = *known != status;
+            *known = status;
+            changed
+        });
+        if changed {
+            self.ring(&View::Status);
+        }
+    }
+}
+
+/// Ends a subscription from outside.
+#[derive(Clone)]
+pub(crate) struct Hush {
+    listeners: Weak<Mutex<Vec<Listener>>>,
+    id: u64,
+}
+
+impl Hush {
+    /// What was rung before is still heard; then comes the end.
+    pub(crate) fn end(&self) {
+        if let Some(listeners) = self.listeners.upgrade() {
+            listeners.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener.id != self.id);
+        }
+    }
+
+    /// Makes this one listener look again.
+    pub(crate) fn nudge(&self, view: View) {
+        if let Some(listeners) = self.listeners.upgrade() {
+            let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            for listener in listeners.iter().filter(|listener| listener.id == self.id) {
+                if listener.views.try_send(view.clone()).is_err() {
+                    listener.overflowed.store(true, Ordering::Release);
+                }
+            }
+        }
     }
 }
 
@@ -75,11 +123,33 @@ pub struct Changes {
     views: mpsc::Receiver<View>,
     overflowed: Arc<AtomicBool>,
     first: bool,
+    hush: Hush,
 }
 
 impl Changes {
     /// The next change; `None` when the core was shut down.
     pub async fn next(&mut self) -> Option<View> {
+        match self.reset() {
+            Some(view) => Some(view),
+            None => self.views.recv().await,
+        }
+    }
+
+    /// As [`Changes::next`], on a thread of one's own.
+    pub(crate) fn next_blocking(&mut self) -> Option<View> {
+        self.reset().or_else(|| self.views.blocking_recv())
+    }
+
+    /// What is there already.
+    pub(crate) fn next_now(&mut self) -> Option<View> {
+        self.reset().or_else(|| self.views.try_recv().ok())
+    }
+
+    pub(crate) fn hush(&self) -> Hush {
+        self.hush.clone()
+    }
+
+    fn reset(&mut self) -> Option<View> {
         if std::mem::take(&mut self.first) {
             return Some(View::Reset);
         }
@@ -87,6 +157,6 @@ impl Changes {
             while self.views.try_recv().is_ok() {}
             return Some(View::Reset);
         }
-        self.views.recv().await
+        None
     }
 }

@@ -1,4 +1,4 @@
-//! Errors as a shell sees them: a handful of kinds, named by what the caller should do, each with a stable code.
+//! Errors inside, and what a shell sees of them.
 
 use comptoir_content::ContentError;
 use comptoir_engine::Refused;
@@ -6,54 +6,8 @@ use comptoir_engine::account::LogRefused;
 use comptoir_engine::session::SessionError;
 use comptoir_sqlcipher::{OpenError, rusqlite};
 
+use crate::facade::ClientError;
 use crate::store::MlsStoreError;
-use crate::vault::VaultError;
-
-/// What went wrong, by what to do about it. `code` is stable (`area.reason`), `detail` is for a developer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ClientError {
-    /// Nothing is wrong with the request: the same again later.
-    #[error("try again: {code}: {detail}")]
-    TryAgain { code: String, detail: String },
-    /// The relay does not know this device any more.
-    #[error("sign in again: {code}: {detail}")]
-    SignInAgain { code: String, detail: String },
-    /// The other side speaks a newer version.
-    #[error("update: {code}: {detail}")]
-    UpdateApp { code: String, detail: String },
-    /// A person has to decide or correct something.
-    #[error("{code}: {detail}")]
-    AskUser { code: String, detail: String },
-    /// The database cannot be opened with the key at hand. Nothing was changed.
-    #[error("locked: {code}: {detail}")]
-    Locked { code: String, detail: String },
-    /// A fault of ours.
-    #[error("a bug: {code}: {detail}")]
-    Bug { code: String, detail: String },
-}
-
-impl ClientError {
-    /// The stable code, `area.reason`.
-    #[must_use]
-    pub fn code(&self) -> &str {
-        match self {
-            Self::TryAgain { code, .. }
-            | Self::SignInAgain { code, .. }
-            | Self::UpdateApp { code, .. }
-            | Self::AskUser { code, .. }
-            | Self::Locked { code, .. }
-            | Self::Bug { code, .. } => code,
-        }
-    }
-
-    pub(crate) fn ask(code: &str, detail: impl ToString) -> Self {
-        Self::AskUser { code: code.to_owned(), detail: detail.to_string() }
-    }
-
-    pub(crate) fn stopped() -> Self {
-        Self::TryAgain { code: "core.stopped".to_owned(), detail: "the core was shut down".to_owned() }
-    }
-}
 
 /// What went wrong inside a turn. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +49,8 @@ impl From<TurnError> for ClientError {
         let bug = |code: &str| Self::Bug { code: code.to_owned(), detail: detail.clone() };
         match &error {
             TurnError::Sql(source) => match source.sqlite_error_code() {
+                // Only suspending interrupts.
+                Some(rusqlite::ErrorCode::OperationInterrupted) => Self::suspended(),
                 Some(rusqlite::ErrorCode::DiskFull) => Self::AskUser { code: "storage.full".to_owned(), detail },
                 Some(rusqlite::ErrorCode::DatabaseBusy) => Self::TryAgain { code: "storage.busy".to_owned(), detail },
                 Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
@@ -130,11 +86,5 @@ impl From<OpenError> for ClientError {
             OpenError::OtherProvider { .. } => Self::Bug { code: code("storage.provider"), detail },
             OpenError::Io { .. } => Self::AskUser { code: code("storage.io"), detail },
         }
-    }
-}
-
-impl From<VaultError> for ClientError {
-    fn from(error: VaultError) -> Self {
-        Self::Locked { code: "vault.unavailable".to_owned(), detail: error.to_string() }
     }
 }

@@ -1,8 +1,11 @@
 //! For a core without a screen: a shop's till. Its own tables extend the store, and its turns run in the same
 //! transactions as everybody's.
 
+use std::sync::Arc;
+
 use comptoir_content::{
-    AccountId, AccountKind, Basis, Body, Content, ConversationId, DeviceRole, SigningKey, TillCertificate, Uid,
+    AccountId, AccountKind, Basis, Body, Content, ConversationId, DeviceRole, SigningKey, TillCertificate, Timestamp,
+    Uid,
 };
 use comptoir_engine::account::Account;
 use comptoir_sqlcipher::rusqlite::{self, params};
@@ -13,11 +16,19 @@ pub use crate::store::{Extension, MlsStoreError, Tx};
 pub use crate::vault::write_secret;
 
 use crate::actor::Input;
-use crate::client::{Client, check_relay};
-use crate::error::ClientError;
+use crate::facade::{Client, ClientError, check_relay};
 use crate::store::given_back;
 use crate::turns::account::{NewAccount, create_account};
 use crate::turns::send;
+
+/// What only Rust can hand to a core.
+#[derive(Clone, Default)]
+pub struct Setting {
+    /// The time. `None`: the system's clock.
+    pub clock: Option<Arc<dyn Fn() -> Timestamp + Send + Sync>>,
+    /// Tables of a room that extends the store, such as a till's.
+    pub extension: Option<Extension>,
+}
 
 /// The owner's keys of a new shop. They belong into a file that is taken offline.
 pub struct Owner {
@@ -48,8 +59,8 @@ impl Client {
         let input = Input::Extension(Box::new(move |actor| {
             let _ = reply.send(actor.turn(turn));
         }));
-        self.inputs().send(input).map_err(|_| ClientError::stopped())?;
-        Ok(answer.await.map_err(|_| ClientError::stopped())??)
+        self.send(input)?;
+        Ok(answer.await.map_err(|_| ClientError::suspended())??)
     }
 
     /// Reads on a connection of its own.
@@ -57,7 +68,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when the store cannot be read.
     pub fn view<T>(&self, read: impl FnOnce(&rusqlite::Connection) -> Result<T, TurnError>) -> Result<T, ClientError> {
-        self.read_with(read)
+        self.read(read)
     }
 }
 

@@ -18,17 +18,17 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use std::sync::Arc;
 //!
-//! use comptoir_client::{Client, Config, FileVault, View};
+//! use comptoir_client::{BubbleState, Client, Config, FileVault, Place, View};
 //!
 //! # let home = tempfile::tempdir()?;
 //! # let home = home.path();
 //! # let open = |name: &str| {
 //! #     let vault = Arc::new(FileVault::new(home.join(format!("{name}.key"))));
-//! #     Client::open(Config { dir: home.join(name), vault, clock: None, extension: None })
+//! #     Client::open(Config { dir: home.join(name), vault, sheet: None })
 //! # };
 //! // A folder of one's own, and a vault that keeps its key.
 //! let vault = Arc::new(FileVault::new(home.join("alice.key")));
-//! let alice = Client::open(Config { dir: home.join("alice"), vault, clock: None, extension: None })?;
+//! let alice = Client::open(Config { dir: home.join("alice"), vault, sheet: None })?;
 //! alice.create_account("ws://127.0.0.1:1").await?;
 //! # let bob = open("bob")?;
 //! # bob.create_account("ws://127.0.0.1:1").await?;
@@ -36,9 +36,9 @@
 //!
 //! // Scanned from Bob's screen. On Alice's disk when this returns; at the relay when it can be reached.
 //! let chat = alice.add_contact(&bobs_code).await?;
-//! alice.send_text(chat, "Bonjour").await?;
-//! let page = alice.page(chat, None, 50)?;
-//! assert_eq!((page.bubbles[0].text.as_str(), page.bubbles[0].state.as_str()), ("Bonjour", "queued"));
+//! alice.send_text(chat, "Bonjour", None).await?;
+//! let page = alice.page(chat, Place::Newest, 50)?;
+//! assert_eq!((page.bubbles[0].text.as_str(), page.bubbles[0].state), ("Bonjour", BubbleState::Queued));
 //!
 //! // A screen reads what it shows, and reads again what a change names.
 //! let mut changes = alice.changes();
@@ -56,23 +56,19 @@ uniffi::setup_scaffolding!("comptoir");
 
 mod actor;
 mod changes;
-mod client;
 mod crash;
 mod error;
+mod facade;
 pub mod headless;
 mod link;
 mod random;
+mod readers;
+mod reads;
 mod store;
 mod turns;
 mod vault;
-mod views;
 
-pub use changes::{Changes, Status};
-pub use client::{Client, Config};
+pub use changes::{Changes, View};
 pub use comptoir_engine::checkout::{SheetHint, State as PaymentState};
-pub use error::ClientError;
-pub use vault::{FileVault, KeyVault, VaultError};
-pub use views::{
-    Bubble, ChatRow, CheckoutView, Connection, Contact, Identity, LineView, LinkGrant, LinkRequest, Page, PayChoice,
-    Peer, QuickReplyView, ReceiptRow, Sheet, View,
-};
+pub use facade::*;
+pub use vault::FileVault;

@@ -19,6 +19,8 @@ use crate::turns::account::Login;
 use crate::turns::flush::Sent;
 
 const CONNECT_TIME: Duration = Duration::from_secs(20);
+/// A goodbye that takes longer is not waited for.
+const GOODBYE_TIME: Duration = Duration::from_secs(1);
 /// Quiet for this long: ask whether the relay is still there.
 const PING_AFTER: Duration = Duration::from_secs(30);
 /// Quiet for this long: it is not.
@@ -188,7 +190,7 @@ async fn session(
             command = commands.recv() => {
                 let bytes = match command {
                     None => {
-                        let _ = socket.close(None).await;
+                        let _ = timeout(GOODBYE_TIME, socket.close(None)).await;
                         return End::ActorGone;
                     }
                     Some(Command::Send(tag, request)) => {
@@ -203,7 +205,7 @@ async fn session(
                         return End::Lost(Lost::Network);
                     }
                     Some(Command::Pause) => {
-                        let _ = socket.close(None).await;
+                        let _ = timeout(GOODBYE_TIME, socket.close(None)).await;
                         return End::Paused;
                     }
                     Some(Command::Login(me)) => return End::Login(me),

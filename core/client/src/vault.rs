@@ -8,24 +8,13 @@ use comptoir_sqlcipher::DatabaseKey;
 use ring::hkdf;
 use zeroize::Zeroizing;
 
-/// Keeps 32 secret bytes. A phone wraps them with a key of its keystore; a terminal has [`FileVault`].
-pub trait KeyVault: Send + Sync {
-    /// The root key, if there is one.
-    ///
-    /// # Errors
-    /// [`VaultError`] when it is there but cannot be had now.
-    fn load(&self) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError>;
+use crate::facade::{KeyVault, ShellError};
 
-    /// Keeps a new root key. Never replaces one.
-    ///
-    /// # Errors
-    /// [`VaultError`]; nothing is kept then.
-    fn store(&self, key: &[u8; 32]) -> Result<(), VaultError>;
-}
+const KEY_LEN: usize = 32;
 
 /// Why the root key cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub enum VaultError {
+enum VaultError {
     #[error("{path}: {source}")]
     Io { path: PathBuf, source: io::Error },
     #[error("{path} can be read by others; `chmod 600` it")]
@@ -52,8 +41,28 @@ impl FileVault {
     }
 }
 
+impl From<VaultError> for ShellError {
+    fn from(error: VaultError) -> Self {
+        Self::Failed { detail: error.to_string() }
+    }
+}
+
 impl KeyVault for FileVault {
-    fn load(&self) -> Result<Option<Zeroizing<[u8; 32]>>, VaultError> {
+    fn load(&self) -> Result<Option<Vec<u8>>, ShellError> {
+        Ok(self.read()?)
+    }
+
+    fn store(&self, key: Vec<u8>) -> Result<(), ShellError> {
+        let key = Zeroizing::new(key);
+        write_secret(&self.path, &key).map_err(|error| {
+            let taken = error.kind() == io::ErrorKind::AlreadyExists;
+            ShellError::from(if taken { VaultError::Taken { path: self.path.clone() } } else { self.io(error) })
+        })
+    }
+}
+
+impl FileVault {
+    fn read(&self) -> Result<Option<Vec<u8>>, VaultError> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => Zeroizing::new(bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -67,15 +76,10 @@ impl KeyVault for FileVault {
                 return Err(VaultError::Open { path: self.path.clone() });
             }
         }
-        let key = bytes.as_slice().try_into().map_err(|_| VaultError::NotAKey { path: self.path.clone() })?;
-        Ok(Some(Zeroizing::new(key)))
-    }
-
-    fn store(&self, key: &[u8; 32]) -> Result<(), VaultError> {
-        write_secret(&self.path, key).map_err(|error| {
-            let taken = error.kind() == io::ErrorKind::AlreadyExists;
-            if taken { VaultError::Taken { path: self.path.clone() } } else { self.io(error) }
-        })
+        if bytes.len() != KEY_LEN {
+            return Err(VaultError::NotAKey { path: self.path.clone() });
+        }
+        Ok(Some(bytes.to_vec()))
     }
 }
 

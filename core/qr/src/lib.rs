@@ -22,7 +22,7 @@ mod scanned;
 mod segments;
 mod write;
 
-pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_picture};
+pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_frame, read_picture};
 pub use render::{MAX_PNG_SIDE, Terminal};
 pub use scanned::Scanned;
 pub use write::{Level, QUIET_ZONE, Symbol, WriteError};

@@ -48,6 +48,9 @@ pub enum ReadError {
     /// too much memory. Shrink or crop it first. `pixels` is width and height, where the header was read that far.
     #[error("the picture is larger than {MAX_PICTURE_SIDE} pixels a side or {MAX_PICTURE_PIXELS} pixels in all")]
     TooLarge { pixels: Option<(u32, u32)> },
+    /// Width, height, row stride and the number of bytes of a frame do not fit each other.
+    #[error("the frame is not as large as it is said to be")]
+    NotAFrame,
     /// The picture is damaged or incomplete. Ask for it again.
     #[error("the picture is damaged")]
     Damaged(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
@@ -72,6 +75,30 @@ pub fn read_picture(file: &[u8]) -> Result<Vec<Code>, ReadError> {
     }
     catch_unwind(AssertUnwindSafe(|| decode(file).map(|gray| find_codes(&gray))))
         .unwrap_or(Err(ReadError::Damaged(None)))
+}
+
+/// Finds the QR codes in a frame of a camera: its brightness plane, `row_stride` bytes from row to row. The last row may be
+/// as short as `width`, as cameras deliver it.
+///
+/// # Errors
+/// [`ReadError::NotAFrame`] or [`ReadError::TooLarge`].
+pub fn read_frame(luma: &[u8], width: u32, height: u32, row_stride: u32) -> Result<Vec<Code>, ReadError> {
+    if width.max(height) > MAX_PICTURE_SIDE || u64::from(width) * u64::from(height) > MAX_PICTURE_PIXELS {
+        return Err(ReadError::TooLarge { pixels: Some((width, height)) });
+    }
+    let (columns, stride) = (width as usize, row_stride as usize);
+    let rows: Vec<&[u8]> = luma.chunks(stride.max(1)).take(height as usize).collect();
+    if width == 0
+        || height == 0
+        || stride < columns
+        || rows.len() < height as usize
+        || rows.iter().any(|row| row.len() < columns)
+    {
+        return Err(ReadError::NotAFrame);
+    }
+    let pixels = rows.iter().flat_map(|row| &row[..columns]).copied().collect();
+    let gray = GrayImage::from_raw(width, height, pixels).ok_or(ReadError::NotAFrame)?;
+    catch_unwind(AssertUnwindSafe(|| find_codes(&gray))).map_err(|_| ReadError::Damaged(None))
 }
 
 fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {

@@ -5,19 +5,23 @@ use data_encoding::BASE32_NOPAD;
 use prost::Message as _;
 
 use crate::error::need;
-use crate::{AccountId, AccountKind, ContentError, Hash, LogHead, proto};
+use crate::{AccountId, AccountKind, AccountLog, ContentError, DeviceId, Hash, LogHead, PublicKey, proto};
 
 const SCHEME: &str = "COMPTOIR:";
 const CONTACT: char = 'C';
+const DEVICE_REQUEST: char = 'D';
+const DEVICE_GRANT: char = 'G';
 const CHECKSUM_LEN: usize = 4;
-/// A link is at most this long, in characters.
-const LINK_CHARS_MAX: usize = 2048;
+/// A link is at most this long, in characters. A grant holds a whole account log, which grows with every device.
+const LINK_CHARS_MAX: usize = 1 << 18;
 const RELAY_BYTES_MAX: usize = 255;
 
 /// What a link leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
     Contact(ContactCode),
+    DeviceRequest(DeviceRequest),
+    DeviceGrant(Box<DeviceGrant>),
 }
 
 /// "This is me": the account, where its mailboxes are, and the newest entry of its log. Whoever scans it trusts it.
@@ -28,6 +32,24 @@ pub struct ContactCode {
     /// `wss://host[:port]`, or `ws://` on loopback.
     pub relay: String,
     pub head: LogHead,
+}
+
+/// A new device asks to be linked. Read by the device that holds the account key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    pub device: DeviceId,
+    /// The key that its certificate will name.
+    pub key: PublicKey,
+}
+
+/// The answer to a [`DeviceRequest`]: everything the new device needs to be part of the account. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceGrant {
+    /// As of [`ContactCode::relay`].
+    pub relay: String,
+    /// The signed device certificate, as it travels.
+    pub certificate: Vec<u8>,
+    pub log: AccountLog,
 }
 
 impl Link {
@@ -55,6 +77,8 @@ impl Link {
         }
         match kind {
             CONTACT => ContactCode::from_payload(payload).map(Self::Contact),
+            DEVICE_REQUEST => DeviceRequest::from_payload(payload).map(Self::DeviceRequest),
+            DEVICE_GRANT => DeviceGrant::from_payload(payload).map(|grant| Self::DeviceGrant(Box::new(grant))),
             _ => Err(ContentError::UpdateApp { what: "link" }),
         }
     }
@@ -71,16 +95,13 @@ impl ContactCode {
             head: Some(self.head.to_proto()),
         }
         .encode_to_vec();
-        let bytes = [payload.as_slice(), &checksum_of(CONTACT, &payload)].concat();
-        format!("{SCHEME}{CONTACT}{}", BASE32_NOPAD.encode(&bytes))
+        write(CONTACT, &payload)
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
         let code = proto::ContactCode::decode(payload)
             .map_err(|error| ContentError::Unreadable { what: "contact code", reason: error.to_string() })?;
-        if code.relay.is_empty() || code.relay.len() > RELAY_BYTES_MAX {
-            return Err(ContentError::field("relay", "not an address"));
-        }
+        check_relay(&code.relay)?;
         Ok(Self {
             account: AccountId::from_slice(&code.account)?,
             kind: AccountKind::from_proto(code.kind)?,
@@ -88,6 +109,57 @@ impl ContactCode {
             head: LogHead::from_proto(&need("head", code.head)?)?,
         })
     }
+}
+
+impl DeviceRequest {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let payload = proto::DeviceRequest { device: self.device.0.to_vec(), key: self.key.0.to_vec() };
+        write(DEVICE_REQUEST, &payload.encode_to_vec())
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
+        let request = proto::DeviceRequest::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "device request", reason: error.to_string() })?;
+        Ok(Self { device: DeviceId::from_slice(&request.device)?, key: PublicKey::from_slice("key", &request.key)? })
+    }
+}
+
+impl DeviceGrant {
+    /// The text of the link. It can be too long for one QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let payload = proto::DeviceGrant {
+            relay: self.relay.clone(),
+            certificate: self.certificate.clone(),
+            log: Some(self.log.to_proto()),
+        };
+        write(DEVICE_GRANT, &payload.encode_to_vec())
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
+        let grant = proto::DeviceGrant::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "device grant", reason: error.to_string() })?;
+        check_relay(&grant.relay)?;
+        Ok(Self {
+            relay: grant.relay,
+            certificate: grant.certificate,
+            log: AccountLog::from_proto(need("log", grant.log)?)?,
+        })
+    }
+}
+
+fn check_relay(relay: &str) -> Result<(), ContentError> {
+    if relay.is_empty() || relay.len() > RELAY_BYTES_MAX {
+        return Err(ContentError::field("relay", "not an address"));
+    }
+    Ok(())
+}
+
+fn write(kind: char, payload: &[u8]) -> String {
+    let bytes = [payload, &checksum_of(kind, payload)].concat();
+    format!("{SCHEME}{kind}{}", BASE32_NOPAD.encode(&bytes))
 }
 
 fn checksum_of(kind: char, payload: &[u8]) -> [u8; CHECKSUM_LEN] {

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, Body, Card, ContactCode, Content,
-    ConversationId, Currency, DeviceCertificate, DeviceId, DeviceRole, Disclosure, Evidence, Genesis, Handoff, Hash,
-    Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks, Needs, NotPaid, OrderId, OrderInfo,
-    OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest, Profile, QuickReply, Receipt, ReceiptFile,
-    Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text, TillCertificate, Timestamp, TokenId, Uid,
+    ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole, Disclosure,
+    Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks,
+    Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
+    Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text,
+    TillCertificate, Timestamp, TokenId, Uid,
 };
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
@@ -291,6 +292,15 @@ fn code() -> ContactCode {
     ContactCode { account: merchant(), kind: AccountKind::Person, relay, head: LogHead { len: 3, hash: Hash([4; 32]) } }
 }
 
+fn device_request() -> DeviceRequest {
+    DeviceRequest { device: DeviceId([3; 16]), key: key(3).public() }
+}
+
+fn device_grant() -> DeviceGrant {
+    let certificate = certificate(DeviceRole::Person).encode();
+    DeviceGrant { relay: "wss://relay.example".to_owned(), certificate, log: log() }
+}
+
 fn samples() -> Vec<Sample> {
     let sample = |name, message, bytes| Sample { name, message, bytes };
     let mut samples: Vec<Sample> =
@@ -335,6 +345,8 @@ fn samples() -> Vec<Sample> {
         samples.push(sample(name, message, disclosure.bytes().to_vec()));
     }
     samples.push(sample("link_contact", "ContactCode", payload_of(&code().to_link())));
+    samples.push(sample("link_device_request", "DeviceRequest", payload_of(&device_request().to_link())));
+    samples.push(sample("link_device_grant", "DeviceGrant", payload_of(&device_grant().to_link())));
     samples
 }
 
@@ -366,13 +378,21 @@ fn check(file: &str, bytes: &[u8]) {
 
 #[test]
 fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
-    let mut expected = BTreeSet::from(["receipt.comptoir".to_owned(), "contact.link".to_owned()]);
+    let links = [
+        ("contact.link", Link::Contact(code()), code().to_link()),
+        ("device_request.link", Link::DeviceRequest(device_request()), device_request().to_link()),
+        ("device_grant.link", Link::DeviceGrant(Box::new(device_grant())), device_grant().to_link()),
+    ];
+    let mut expected = BTreeSet::from(["receipt.comptoir".to_owned()]);
+    expected.extend(links.iter().map(|(file, ..)| (*file).to_owned()));
     for sample in samples() {
         check(&format!("{}.bin", sample.name), &sample.bytes);
         assert!(expected.insert(format!("{}.bin", sample.name)), "{} is there twice", sample.name);
     }
     check("receipt.comptoir", &receipt().to_file());
-    check("contact.link", code().to_link().as_bytes());
+    for (file, _, text) in &links {
+        check(file, text.as_bytes());
+    }
     let found: BTreeSet<String> =
         std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(found, expected, "files that no sample has");
@@ -382,9 +402,11 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
         assert_eq!(Content::decode(&read(&format!("{name}.bin"))), Ok(content), "{name}");
     }
     assert_eq!(ReceiptFile::from_file(&read("receipt.comptoir")), Ok(receipt()));
-    let link = String::from_utf8(read("contact.link")).unwrap();
-    assert_eq!(Link::parse(&link), Ok(Link::Contact(code())));
-    assert_eq!(Link::parse(&format!("  {}\n", link.to_lowercase())), Ok(Link::Contact(code())));
+    for (file, link, _) in links {
+        let text = String::from_utf8(read(file)).unwrap();
+        assert_eq!(Link::parse(&text), Ok(link.clone()), "{file}");
+        assert_eq!(Link::parse(&format!("  {}\n", text.to_lowercase())), Ok(link), "{file}");
+    }
 }
 
 #[test]

@@ -5,10 +5,10 @@ use comptoir_wire as wire;
 
 use super::Actor;
 use crate::error::TurnError;
+use crate::facade::Connection;
 use crate::link::{Command, Lost, News, Tag};
 use crate::store::Question;
 use crate::turns::{account, answered, checkout, contacts, flush, held, members, receive};
-use crate::views::{Connection, View};
 
 impl Actor {
     /// One envelope, one turn. What one of them opens (a commit, an invitation) asks for the others again by itself.
@@ -37,7 +37,7 @@ impl Actor {
 
     /// Asks the relay, once at a time. What cannot be asked now is asked again after the next connection.
     pub(super) fn ask(&mut self, question: Question) {
-        if !self.online || self.asked.contains(&question) {
+        if !self.is_online() || self.asked.contains(&question) {
             return;
         }
         let request = match &question {
@@ -80,16 +80,13 @@ impl Actor {
     pub(super) fn heard(&mut self, news: News) {
         match news {
             News::Connected(welcome) => {
-                self.online = true;
+                self.connection = Connection::Online;
                 self.deaf = false;
                 let accepted = usize::try_from(welcome.limits.envelopes_per_frame_max).unwrap_or(usize::MAX);
                 self.envelopes_max = accepted.clamp(1, wire::limits::ENVELOPES_PER_FRAME_MAX);
                 self.in_flight.clear();
                 self.asked.clear();
                 self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
-                // Whoever hears of it finds the status as it is now.
-                self.tell_status();
-                self.bell.ring(&View::Connection(Connection::Online));
             }
             News::CaughtUp => {
                 if !self.caught_up {
@@ -100,21 +97,19 @@ impl Actor {
             News::Delivery(items) => self.deliver(&items),
             News::Answer(tag, reply) => self.answered(tag, reply),
             News::Lost(lost) => {
-                self.online = false;
+                self.connection = Connection::Offline;
                 self.caught_up = false;
                 self.in_flight.clear();
                 self.asked.clear();
-                if let Lost::Refused { code, .. } = &lost {
-                    let code = *code;
+                if let Lost::Refused { code, detail } = lost {
                     self.report("not being let in", |actor| {
-                        if actor.turn(|tx| account::not_let_in(tx, code))? { actor.log_in() } else { Ok(()) }
+                        if actor.turn(|tx| account::not_let_in(tx, code))? {
+                            return actor.log_in();
+                        }
+                        actor.connection = Connection::Refused { code: reason(code).to_owned(), detail };
+                        Ok(())
                     });
                 }
-                self.tell_status();
-                self.bell.ring(&View::Connection(match lost {
-                    Lost::Network | Lost::Paused => Connection::Offline,
-                    Lost::Refused { detail, .. } => Connection::Refused(detail),
-                }));
             }
         }
     }
@@ -195,5 +190,18 @@ impl Actor {
                 });
             }
         }
+    }
+}
+
+/// Why the relay does not let a device in, as a key of the registry of reasons.
+fn reason(code: wire::ErrorCode) -> &'static str {
+    match code {
+        wire::ErrorCode::Forbidden => "relay.removed",
+        wire::ErrorCode::Unauthenticated => "relay.unauthenticated",
+        wire::ErrorCode::UnknownDevice | wire::ErrorCode::Conflict | wire::ErrorCode::NotFound => {
+            "relay.unknown_device"
+        }
+        wire::ErrorCode::BadFrame | wire::ErrorCode::TooLarge => "relay.version",
+        wire::ErrorCode::RateLimited | wire::ErrorCode::Unavailable => "relay.unavailable",
     }
 }

@@ -26,8 +26,9 @@ pub(crate) use tx::Effect;
 pub use tx::Tx;
 pub(crate) use tx::{Notice, Question, read_kv, to_wire_conversation, to_wire_device, to_wire_uid};
 
-use crate::ClientError;
 use crate::error::TurnError;
+use crate::facade::ClientError;
+use crate::readers::OpenReader;
 
 /// The database file in a client's folder.
 const FILE: &str = "comptoir.db";
@@ -70,7 +71,7 @@ impl Store {
     }
 
     /// Opens connections for views, beside the writer.
-    pub(crate) fn reader_factory(&self) -> Box<dyn Fn() -> Result<Connection, ClientError> + Send + Sync> {
+    pub(crate) fn reader_factory(&self) -> OpenReader {
         let (path, key) = (self.path.clone(), self.key.clone());
         Box::new(move || Ok(open_encrypted(&path, &key, Access::Read)?))
     }

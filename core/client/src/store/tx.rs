@@ -11,8 +11,8 @@ use comptoir_wire as wire;
 use super::known::Known;
 use super::mls::TxProvider;
 use crate::error::TurnError;
+use crate::facade::Sheet;
 use crate::random::Random;
-use crate::views::Sheet;
 
 /// Something to do after the commit. What must survive a crash is a row as well: effects may be lost.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, Row, params};
 
 use super::send;
 use crate::error::TurnError;
+use crate::reads;
 use crate::store::{ConversationRow, Effect, Tx};
-use crate::views::Sheet;
 
 /// A checkout with what is stored beside it.
 pub(crate) struct Loaded {
@@ -136,7 +136,7 @@ fn advance(tx: &mut Tx<'_>, loaded: Loaded, input: Input<'_>) -> Result<State, T
             }
             // Only the device that placed the order opens its sheet.
             E::OpenSheet(request) if loaded.payer.is_some() => {
-                let sheet = Sheet::of(conversation.uid, &next, &request);
+                let sheet = reads::sheet(conversation.uid, &next, &request);
                 tx.effect(Effect::OpenSheet(sheet));
             }
             E::OpenSheet(_) => {}

@@ -145,8 +145,9 @@ pub(crate) fn tap(tx: &mut Tx<'_>, conversation: &ConversationRow, on: Uid, titl
 }
 
 /// Everything in a conversation was seen: here, and the other side is told.
-pub(crate) fn mark_read(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), TurnError> {
-    let (low, high) = (conversation.id << 36, (conversation.id + 1) << 36);
+pub(crate) fn mark_read(tx: &mut Tx<'_>, conversation: &ConversationRow, upto: Option<i64>) -> Result<(), TurnError> {
+    let (low, end) = (conversation.id << 36, (conversation.id + 1) << 36);
+    let high = upto.map_or(end, |upto| end.min(upto.saturating_add(1)));
     let newest: Option<[u8; 16]> = tx
         .sql
         .prepare_cached(

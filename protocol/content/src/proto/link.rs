@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{AccountKind, LogHead};
+use super::{AccountKind, AccountLog, LogHead};
 
 #[derive(Clone, PartialEq, Message)]
 pub struct ContactCode {
@@ -14,4 +14,22 @@ pub struct ContactCode {
     pub kind: i32,
     #[prost(message, optional, tag = "4")]
     pub head: Option<LogHead>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct DeviceRequest {
+    #[prost(bytes = "vec", tag = "1")]
+    pub device: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub key: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct DeviceGrant {
+    #[prost(string, tag = "1")]
+    pub relay: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub certificate: Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub log: Option<AccountLog>,
 }

@@ -1,0 +1,315 @@
+//! The life of a core: opened, suspended, resumed, ended; and the line to its relay.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use comptoir_content::Timestamp;
+use comptoir_sqlcipher::DatabaseKey;
+use comptoir_sqlcipher::rusqlite::Connection as Db;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::sync::{oneshot, watch};
+use zeroize::Zeroizing;
+
+use super::shell::{SHELL_LIMIT, within};
+use super::watch::open_sheets;
+use super::{CancelToken, ClientError, Connection, KeyVault, PaymentSheet, Status};
+use crate::actor::{self, Clock, Input, Reply, Running};
+use crate::changes::{Bell, Changes};
+use crate::headless::Setting;
+use crate::readers::Readers;
+use crate::store::{Extension, Store};
+use crate::vault::database_key;
+
+/// How often what still runs is interrupted once the deadline of a suspension is over.
+const INTERRUPT_EVERY: Duration = Duration::from_millis(1);
+
+/// Where a core lives, and what the shell around it can do.
+#[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
+pub struct Config {
+    /// A folder of its own. Created when it is missing, with access for its owner only.
+    pub dir: PathBuf,
+    pub vault: Arc<dyn KeyVault>,
+    /// Opens payment sheets. Without it they are only found in [`crate::CheckoutView::sheet`].
+    #[cfg_attr(feature = "uniffi", uniffi(default = None))]
+    pub sheet: Option<Arc<dyn PaymentSheet>>,
+}
+
+/// A person's or a shop's core. Dropping the last handle stops it.
+#[cfg_attr(feature = "uniffi", derive(uniffi::Object))]
+pub struct Client {
+    dir: PathBuf,
+    key: DatabaseKey,
+    extension: Option<Extension>,
+    pub(crate) clock: Clock,
+    bell: Bell,
+    readers: Readers,
+    /// `None` while suspended.
+    running: RwLock<Option<Running>>,
+}
+
+#[cfg_attr(feature = "uniffi", uniffi::export)]
+impl Client {
+    /// Opens the store in `config.dir`, or creates it with a fresh key in the vault. Takes a millisecond, and as long as the
+    /// vault takes.
+    ///
+    /// # Errors
+    /// [`ClientError::Locked`] when there is a store and the key is missing or does not open it; nothing is changed then.
+    /// [`ClientError::TryAgain`] `storage.in_use` when another process has it.
+    #[cfg_attr(feature = "uniffi", uniffi::constructor)]
+    pub fn open(config: Config) -> Result<Arc<Self>, ClientError> {
+        Self::open_headless(config, Setting::default())
+    }
+
+    /// Stops and closes everything: afterwards no file is open or locked, as a phone wants it of an app that it puts to
+    /// sleep. Work that was begun ends first; whatever is not done after `deadline_ms` milliseconds is interrupted, undone,
+    /// and answered with `core.suspended`. Nothing is lost by it. Subscriptions stay, and wait.
+    ///
+    /// Blocks, so call it where waiting is allowed. Again does nothing.
+    ///
+    /// # Errors
+    /// [`ClientError::Bug`] when a thread of the core had panicked; everything is closed all the same.
+    pub fn suspend(&self, deadline_ms: u64) -> Result<(), ClientError> {
+        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(ending) = running.take() else {
+            return Ok(());
+        };
+        let deadline = Duration::from_millis(deadline_ms);
+        let begun = Instant::now();
+        ending.ask_to_stop();
+        let readers = self.readers.close();
+        let left = || deadline.saturating_sub(begun.elapsed());
+        while !ending.wait(left().max(INTERRUPT_EVERY)) {
+            ending.interrupt();
+        }
+        while !readers.wait(left().max(INTERRUPT_EVERY)) {
+            readers.interrupt();
+        }
+        self.bell.status(Status::default());
+        ending.join().map_err(|()| ClientError::Bug {
+            code: "core.panicked".to_owned(),
+            detail: "a thread of the core had panicked".to_owned(),
+        })
+    }
+
+    /// Opens everything again after [`Client::suspend`], and connects now. When it was not suspended it only connects.
+    ///
+    /// # Errors
+    /// As [`Client::open`]; it stays suspended then.
+    pub fn resume(&self) -> Result<(), ClientError> {
+        {
+            let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+            if running.is_none() {
+                let store = Store::open(&self.dir, &self.key, self.extension)?;
+                self.readers.open(store.reader_factory());
+                *running = Some(actor::start(store, self.clock.clone(), self.bell.clone())?);
+                self.bell.reset();
+            }
+        }
+        self.connect()
+    }
+
+    /// Stops for good: as [`Client::suspend`] without a deadline. What was unsent is sent after the next start.
+    ///
+    /// # Errors
+    /// As [`Client::suspend`].
+    pub fn shutdown(&self) -> Result<(), ClientError> {
+        self.suspend(u64::MAX)
+    }
+
+    /// Connects now, without waiting: the network is back, or the app is on the screen again.
+    ///
+    /// # Errors
+    /// [`ClientError::TryAgain`] `core.suspended`.
+    pub fn connect(&self) -> Result<(), ClientError> {
+        self.send(Input::Connect)
+    }
+
+    /// Closes the line to the relay until [`Client::connect`].
+    ///
+    /// # Errors
+    /// [`ClientError::TryAgain`] `core.suspended`.
+    pub fn disconnect(&self) -> Result<(), ClientError> {
+        self.send(Input::Disconnect)
+    }
+
+    /// How far this core is with its relay, now.
+    ///
+    /// # Errors
+    /// None: a `Result` because everything that is exported returns one.
+    pub fn status(&self) -> Result<Status, ClientError> {
+        Ok(self.bell.watch_status().borrow().clone())
+    }
+
+    /// Waits until everything here is at the relay and everything there is here. For its progress, watch the status.
+    ///
+    /// # Errors
+    /// [`ClientError::TryAgain`] `call.canceled`; it goes on in the background. [`ClientError::SignInAgain`] when the relay
+    /// does not let this device in. [`ClientError::TryAgain`] `core.suspended`.
+    pub async fn sync(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), ClientError> {
+        let synced = self.sync_with(|_| {});
+        let Some(cancel) = cancel else {
+            return synced.await;
+        };
+        tokio::select! {
+            result = synced => result,
+            () = cancel.canceled() => Err(ClientError::again("call.canceled", "canceled by the caller")),
+        }
+    }
+}
+
+impl Client {
+    /// As [`Client::open`], with what only Rust can hand in: a clock, and the tables of another room.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub fn open_headless(config: Config, setting: Setting) -> Result<Arc<Self>, ClientError> {
+        // Needed once per process by TLS; whoever is first wins, and they are all the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        create_dir(&config.dir)?;
+        let key = key_of(&config)?;
+        let store = Store::open(&config.dir, &key, setting.extension)?;
+        let readers = Readers::new(store.reader_factory());
+        let clock = Clock(setting.clock.unwrap_or_else(|| Arc::new(system_time)));
+        let bell = Bell::new();
+        let running = actor::start(store, clock.clone(), bell.clone())?;
+        if let Some(sheet) = config.sheet {
+            open_sheets(bell.listen(), sheet)?;
+        }
+        let (dir, extension, running) = (config.dir, setting.extension, RwLock::new(Some(running)));
+        Ok(Arc::new(Self { dir, key, extension, clock, bell, readers, running }))
+    }
+
+    /// Changes from now on, beginning with [`crate::View::Reset`].
+    #[must_use]
+    pub fn changes(&self) -> Changes {
+        self.bell.listen()
+    }
+
+    /// The status, now and whenever it changes.
+    #[must_use]
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.bell.watch_status()
+    }
+
+    /// As [`Client::sync`]; `progress` hears of every step. Cancel by dropping the future.
+    ///
+    /// # Errors
+    /// As [`Client::sync`].
+    pub async fn sync_with(&self, progress: impl Fn(&Status)) -> Result<(), ClientError> {
+        let mut status = self.watch_status();
+        self.connect()?;
+        loop {
+            let now = status.borrow_and_update().clone();
+            progress(&now);
+            if let Connection::Refused { code, detail } = now.connection {
+                return Err(ClientError::SignInAgain { code, detail });
+            }
+            if now.connection == Connection::Online && now.caught_up && now.unsent == 0 && now.asking == 0 {
+                return Ok(());
+            }
+            status.changed().await.map_err(|_| ClientError::suspended())?;
+            if self.is_suspended() {
+                return Err(ClientError::suspended());
+            }
+        }
+    }
+
+    /// Looks at the clock: for those whose clock moves by itself.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store fails.
+    pub async fn tick(&self) -> Result<(), ClientError> {
+        self.ask(|reply| Input::Tick { reply }).await
+    }
+
+    pub(crate) fn send(&self, input: Input) -> Result<(), ClientError> {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().ok_or_else(ClientError::suspended)?.send(input)
+    }
+
+    /// Hands an input to the actor and waits for its turn.
+    pub(crate) async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, ClientError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(input(reply))?;
+        answer.await.map_err(|_| ClientError::suspended())?
+    }
+
+    pub(crate) fn read<T>(
+        &self,
+        read: impl FnOnce(&Db) -> Result<T, crate::error::TurnError>,
+    ) -> Result<T, ClientError> {
+        self.readers.read(read)
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.running.read().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.suspend(u64::MAX);
+    }
+}
+
+/// The key of the database, from the vault; a new one where there is nothing yet.
+fn key_of(config: &Config) -> Result<DatabaseKey, ClientError> {
+    let unavailable = |error| ClientError::locked("vault.unavailable", error);
+    let vault = config.vault.clone();
+    let loaded = within(SHELL_LIMIT, move || vault.load().map(|key| key.map(Zeroizing::new))).map_err(unavailable)?;
+    let root: Zeroizing<[u8; 32]> = match (loaded, Store::exists(&config.dir)) {
+        (Some(bytes), _) => {
+            let root = bytes.as_slice().try_into();
+            Zeroizing::new(
+                root.map_err(|_| ClientError::locked("vault.unavailable", "the vault's key has not 32 bytes"))?,
+            )
+        }
+        (None, true) => return Err(ClientError::locked("vault.missing", "there is a database and no key to it")),
+        (None, false) => {
+            let mut root = Zeroizing::new([0u8; 32]);
+            let random = SystemRandom::new().fill(&mut *root);
+            random.map_err(|_| ClientError::ask("vault.random", "the system has no random numbers"))?;
+            let (vault, kept) = (config.vault.clone(), Zeroizing::new(root.to_vec()));
+            within(SHELL_LIMIT, move || vault.store(kept.to_vec())).map_err(unavailable)?;
+            root
+        }
+    };
+    Ok(database_key(&root))
+}
+
+fn system_time() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn create_dir(dir: &std::path::Path) -> Result<(), ClientError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder.create(dir).map_err(|error| ClientError::ask("storage.io", format!("{}: {error}", dir.display())))
+}
+
+/// TLS everywhere, but on this very machine.
+pub(crate) fn check_relay(relay: &str) -> Result<(), ClientError> {
+    let bad = |why| Err(ClientError::ask("relay.address", format!("{relay:?}: {why}")));
+    if relay.len() > 255 || relay.contains(char::is_whitespace) {
+        return bad("not an address");
+    }
+    if let Some(host) = relay.strip_prefix("wss://") {
+        return if host.is_empty() || host.contains('@') { bad("not an address") } else { Ok(()) };
+    }
+    let Some(host) = relay.strip_prefix("ws://") else {
+        return bad("begins with wss://");
+    };
+    let host = host.split('/').next().unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    match name {
+        "localhost" | "127.0.0.1" | "[::1]" => Ok(()),
+        _ => bad("without TLS only on this machine: use wss://"),
+    }
+}

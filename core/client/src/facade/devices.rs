@@ -1,0 +1,79 @@
+//! More than one device for an account.
+
+use comptoir_content::{DeviceGrant, DeviceId, DeviceRequest, Link, Signed, SigningKey};
+
+use super::{Client, ClientError, Identity};
+use crate::actor::{FinishLink, Input};
+use crate::store::read_kv;
+
+#[cfg_attr(feature = "uniffi", uniffi::export)]
+impl Client {
+    /// On a new device: makes its keys, and the code by which it asks to be linked, to be scanned by the device that holds
+    /// the account key. The same code again until it was granted.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `account.exists` when this device has an account.
+    pub async fn link_request(&self) -> Result<String, ClientError> {
+        if self.identity()?.is_some() {
+            return Err(ClientError::ask("account.exists", "this device belongs to an account already"));
+        }
+        let (device, key) = self.link_keys().await?;
+        Ok(DeviceRequest { device, key: key.public() }.to_link())
+    }
+
+    /// On the device with the account key: takes the device that asks into the account. Gives the code that the new device
+    /// reads in turn; there is no secret in it, but it can be too long for one QR symbol.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `link.unreadable` when it is no such code, `account.no_key` when this device does not hold
+    /// the account key.
+    pub async fn link_device(&self, request: &str) -> Result<String, ClientError> {
+        let DeviceRequest { device, key } = match Link::parse(request).map_err(unreadable)? {
+            Link::DeviceRequest(request) => request,
+            Link::Contact(_) | Link::DeviceGrant(_) => return Err(unreadable("this code does not ask to be linked")),
+        };
+        let (account, certificate, relay) = self.ask(|reply| Input::LinkDevice { device, key, reply }).await?;
+        Ok(DeviceGrant { relay, certificate: certificate.encode(), log: account.log().clone() }.to_link())
+    }
+
+    /// On the new device: takes over the account.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `link.unreadable`, or `account.grant` when it is for another device or does not hold.
+    pub async fn finish_link(&self, grant: &str) -> Result<Identity, ClientError> {
+        let DeviceGrant { relay, certificate, log } = match Link::parse(grant).map_err(unreadable)? {
+            Link::DeviceGrant(grant) => *grant,
+            Link::Contact(_) | Link::DeviceRequest(_) => return Err(unreadable("this code does not link a device")),
+        };
+        super::check_relay(&relay)?;
+        let (device, key) = self.link_keys().await?;
+        let certificate = Signed::decode(&certificate).map_err(unreadable)?;
+        let grant = FinishLink { log, certificate, device, key, relay };
+        self.ask(|reply| Input::FinishLink { grant, reply }).await?;
+        self.identity()?.ok_or_else(ClientError::suspended)
+    }
+}
+
+fn unreadable(why: impl ToString) -> ClientError {
+    ClientError::ask("link.unreadable", why)
+}
+
+impl Client {
+    async fn link_keys(&self) -> Result<(DeviceId, SigningKey), ClientError> {
+        let stored = self.read(|db| read_kv(db, "link.keys"))?;
+        let bytes: [u8; 48] = match stored.and_then(|bytes| bytes.try_into().ok()) {
+            Some(bytes) => bytes,
+            None => {
+                let random = crate::random::Random::new();
+                let mut bytes = [0; 48];
+                bytes[..16].copy_from_slice(&random.id(self.clock.now()));
+                bytes[16..].copy_from_slice(&random.bytes::<32>());
+                self.turn(move |tx| tx.set_kv("link.keys", &bytes)).await?;
+                bytes
+            }
+        };
+        let (device, seed) = bytes.split_first_chunk::<16>().expect("48 bytes hold 16");
+        let seed: [u8; 32] = seed.try_into().expect("48 less 16 bytes");
+        Ok((DeviceId(*device), SigningKey::from_seed(seed)))
+    }
+}

@@ -1,0 +1,201 @@
+//! Accounts, contacts, chats and messages.
+
+use std::sync::Arc;
+
+use comptoir_content::{AccountId, ContactCode, ConversationId, Link, Uid};
+
+use super::watch::{Subscription, Watched, watch};
+use super::{
+    ChangeListener, ChatCursor, ChatPage, Client, ClientError, Contact, Identity, Page, Place, SearchHit, check_relay,
+};
+use crate::actor::Input;
+use crate::reads;
+
+#[cfg_attr(feature = "uniffi", uniffi::export)]
+impl Client {
+    /// Creates a person's account. It works at once; the relay hears of it with the next connection.
+    ///
+    /// `relay` is `wss://host[:port]`, or `ws://` on loopback.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `relay.address` for an address that cannot be, `account.exists` when there is an account
+    /// already.
+    pub async fn create_account(&self, relay: &str) -> Result<Identity, ClientError> {
+        check_relay(relay)?;
+        let relay = relay.trim_end_matches('/').to_owned();
+        self.ask(|reply| Input::CreateAccount { relay, reply }).await?;
+        self.identity()?.ok_or_else(ClientError::suspended)
+    }
+
+    /// Who this is; `None` before there is an account.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store cannot be read.
+    pub fn identity(&self) -> Result<Option<Identity>, ClientError> {
+        self.read(|db| {
+            let Some(me) = crate::store::read_me(db)? else {
+                return Ok(None);
+            };
+            let code = ContactCode {
+                account: me.account.id,
+                kind: me.account.kind,
+                relay: me.relay.clone(),
+                head: me.account.head,
+            };
+            Ok(Some(Identity {
+                account: me.account.id,
+                device: me.device,
+                kind: me.account.kind,
+                relay: me.relay,
+                link: code.to_link(),
+            }))
+        })
+    }
+
+    /// Adds whoever a link or code leads to, and opens a chat. Works offline.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `link.unreadable` when it is no contact code, `contact.own_code` when it is one's own.
+    pub async fn add_contact(&self, link: &str) -> Result<ConversationId, ClientError> {
+        let code = match Link::parse(link).map_err(|error| ClientError::ask("link.unreadable", error))? {
+            Link::Contact(code) => code,
+            Link::DeviceRequest(_) | Link::DeviceGrant(_) => {
+                return Err(ClientError::ask("link.unreadable", "this code links a device; it leads to nobody"));
+            }
+        };
+        check_relay(&code.relay)?;
+        self.ask(|reply| Input::AddContact { code, reply }).await
+    }
+
+    /// A page of the list of chats, the newest first: from the beginning, or from where the page before ended.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store cannot be read.
+    pub fn chats(&self, after: Option<ChatCursor>, limit: u32) -> Result<ChatPage, ClientError> {
+        self.read(|db| reads::chats(db, after, limit))
+    }
+
+    /// Somebody we know.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `contact.unknown`.
+    pub fn contact(&self, account: AccountId) -> Result<Contact, ClientError> {
+        let found = self.read(|db| reads::contact_of(db, account))?;
+        found.ok_or_else(|| ClientError::ask("contact.unknown", "there is no such contact"))
+    }
+
+    /// A page of a chat, oldest message first, `limit` messages at most.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `chat.unknown`.
+    pub fn page(&self, chat: ConversationId, place: Place, limit: u32) -> Result<Page, ClientError> {
+        let now = self.clock.now();
+        self.read(|db| reads::page(db, chat, place, limit, now))
+    }
+
+    /// The newest messages that hold all words of `query`. [`Place::Around`] shows one where it was said.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store cannot be read.
+    pub fn search(&self, query: &str, limit: u32) -> Result<Vec<SearchHit>, ClientError> {
+        let now = self.clock.now();
+        self.read(|db| reads::found(db, query, limit, now))
+    }
+
+    /// Says something, as an answer to a message or by itself. Returns as soon as it is on this device's disk.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] with the rule that the text breaks, such as `text.too_long`.
+    #[cfg_attr(feature = "uniffi", uniffi::method(default(reply_to = None)))]
+    pub async fn send_text(&self, chat: ConversationId, text: &str, reply_to: Option<Uid>) -> Result<Uid, ClientError> {
+        let text = text.to_owned();
+        self.ask(|reply| Input::SendText { chat, text, reply_to, reply }).await
+    }
+
+    /// Taps a quick reply or a button of `on`, by its title.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `reply.gone` when it was tapped before.
+    pub async fn tap(&self, chat: ConversationId, on: Uid, title: &str) -> Result<Uid, ClientError> {
+        let title = title.to_owned();
+        self.ask(|reply| Input::Tap { chat, on, title, reply }).await
+    }
+
+    /// This chat was seen, up to the message with this id; all of it when `None`.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `chat.unknown`.
+    #[cfg_attr(feature = "uniffi", uniffi::method(default(upto = None)))]
+    pub async fn mark_read(&self, chat: ConversationId, upto: Option<i64>) -> Result<(), ClientError> {
+        self.ask(|reply| Input::MarkRead { chat, upto, reply }).await
+    }
+
+    /// Blocks an account, or lets it write again.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `contact.unknown`.
+    pub async fn block(&self, account: AccountId, blocked: bool) -> Result<(), ClientError> {
+        self.ask(|reply| Input::Block { account, blocked, reply }).await
+    }
+
+    /// The safety number of a chat: 60 digits, the same on both sides, that two people compare.
+    ///
+    /// # Errors
+    /// [`ClientError::TryAgain`] until the other side's log was fetched.
+    pub fn safety_number(&self, account: AccountId) -> Result<String, ClientError> {
+        let keys = self.read(|db| {
+            let me = crate::store::read_me(db)?.map(|me| me.account.account_key);
+            let them = crate::store::read_account(db, account)?.map(|them| them.account_key);
+            Ok(me.zip(them))
+        })?;
+        let missing = || ClientError::again("account.log_missing", "the other side's keys were not fetched yet");
+        let (me, them) = keys.ok_or_else(missing)?;
+        Ok(comptoir_engine::account::safety_number(me, them))
+    }
+
+    /// Remembers that a person compared the safety number.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `contact.unknown`.
+    pub async fn set_verified(&self, account: AccountId, verified: bool) -> Result<(), ClientError> {
+        self.ask(|reply| Input::SetVerified { account, verified, reply }).await
+    }
+
+    /// Tells the listener the newest `rows` chats, and from then on what changes in them.
+    ///
+    /// # Errors
+    /// [`ClientError::Bug`] `core.threads` when the system has no thread left.
+    pub fn watch_chats(
+        self: Arc<Self>,
+        rows: u32,
+        listener: Arc<dyn ChangeListener>,
+    ) -> Result<Arc<Subscription>, ClientError> {
+        watch(&self, Watched::Chats, rows, listener)
+    }
+
+    /// Tells the listener the newest `rows` messages of a chat, and from then on what changes in them. While one scrolls
+    /// up, [`Subscription::show`] more.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `chat.unknown`; [`ClientError::Bug`] `core.threads`.
+    pub fn watch_chat(
+        self: Arc<Self>,
+        chat: ConversationId,
+        rows: u32,
+        listener: Arc<dyn ChangeListener>,
+    ) -> Result<Arc<Subscription>, ClientError> {
+        self.page(chat, Place::Newest, 1)?;
+        watch(&self, Watched::Chat(chat), rows, listener)
+    }
+
+    /// Tells the listener how far this core is with its relay, now and whenever that changes.
+    ///
+    /// # Errors
+    /// [`ClientError::Bug`] `core.threads`.
+    pub fn watch_connection(
+        self: Arc<Self>,
+        listener: Arc<dyn ChangeListener>,
+    ) -> Result<Arc<Subscription>, ClientError> {
+        watch(&self, Watched::Status, 0, listener)
+    }
+}
