@@ -55,7 +55,6 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::AskUser`] `receipt.unknown`.
-    #[cfg_attr(feature = "uniffi", uniffi::method(default(parts = None)))]
     pub fn receipt_file(&self, order: OrderId, parts: Option<Vec<Part>>) -> Result<Vec<u8>, ClientError> {
         self.read(|db| reads::receipt_file(db, order, parts.as_deref()))
     }

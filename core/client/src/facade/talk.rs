@@ -106,7 +106,6 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::AskUser`] with the rule that the text breaks, such as `text.too_long`.
-    #[cfg_attr(feature = "uniffi", uniffi::method(default(reply_to = None)))]
     pub async fn send_text(&self, chat: ConversationId, text: &str, reply_to: Option<Uid>) -> Result<Uid, ClientError> {
         let text = text.to_owned();
         self.ask(|reply| Input::SendText { chat, text, reply_to, reply }).await
@@ -125,7 +124,6 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::AskUser`] `chat.unknown`.
-    #[cfg_attr(feature = "uniffi", uniffi::method(default(upto = None)))]
     pub async fn mark_read(&self, chat: ConversationId, upto: Option<i64>) -> Result<(), ClientError> {
         self.ask(|reply| Input::MarkRead { chat, upto, reply }).await
     }
