@@ -5,7 +5,7 @@ mod relay;
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use comptoir_engine::checkout::{SheetHint, State};
 use comptoir_sqlcipher::rusqlite::{InterruptHandle, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::alive::Alive;
 use crate::changes::{Bell, View};
 use crate::crash;
 use crate::error::TurnError;
@@ -481,35 +482,5 @@ impl Running {
     pub(crate) fn join(self) -> Result<(), ()> {
         let ended = self.threads.map(JoinHandle::join);
         if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(()) }
-    }
-}
-
-/// Counts threads that have not come to their end.
-#[derive(Default)]
-struct Alive {
-    count: Mutex<u32>,
-    ended: Condvar,
-}
-
-impl Alive {
-    fn begin(self: &Arc<Self>) -> Here {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        Here(self.clone())
-    }
-
-    fn wait(&self, limit: Duration) -> bool {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.wait_timeout_while(count, limit, |count| *count > 0);
-        *waited.unwrap_or_else(PoisonError::into_inner).0 == 0
-    }
-}
-
-/// Held by a thread as long as it runs, also when it panics.
-struct Here(Arc<Alive>);
-
-impl Drop for Here {
-    fn drop(&mut self) {
-        *self.0.count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        self.0.ended.notify_all();
     }
 }

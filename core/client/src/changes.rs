@@ -73,6 +73,11 @@ impl Bell {
         });
     }
 
+    /// Ends all subscriptions. What was rung before is still heard.
+    pub(crate) fn end(&self) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// More happened than can be told.
     pub(crate) fn reset(&self) {
         self.ring(&View::Reset);

@@ -55,6 +55,7 @@
 uniffi::setup_scaffolding!("comptoir");
 
 mod actor;
+mod alive;
 mod changes;
 mod crash;
 mod error;

@@ -12,9 +12,10 @@ use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
 use super::shell::{SHELL_LIMIT, within};
-use super::watch::open_sheets;
+use super::watch::{open_sheets, wait_for_listeners};
 use super::{CancelToken, ClientError, Connection, KeyVault, PaymentSheet, Status};
 use crate::actor::{self, Clock, Input, Reply, Running};
+use crate::alive::Alive;
 use crate::changes::{Bell, Changes};
 use crate::headless::Setting;
 use crate::readers::Readers;
@@ -43,6 +44,8 @@ pub struct Client {
     extension: Option<Extension>,
     pub(crate) clock: Clock,
     bell: Bell,
+    /// Threads that call the shell's listeners.
+    pub(crate) listeners: Arc<Alive>,
     readers: Readers,
     /// `None` while suspended.
     running: RwLock<Option<Running>>,
@@ -109,12 +112,16 @@ impl Client {
         self.connect()
     }
 
-    /// Stops for good: as [`Client::suspend`] without a deadline. What was unsent is sent after the next start.
+    /// Stops for good: as [`Client::suspend`] without a deadline, and all subscriptions end; no listener is called
+    /// afterwards. What was unsent is sent after the next start. Call it before a process ends by itself.
     ///
     /// # Errors
     /// As [`Client::suspend`].
     pub fn shutdown(&self) -> Result<(), ClientError> {
-        self.suspend(u64::MAX)
+        self.bell.end();
+        let stopped = self.suspend(u64::MAX);
+        wait_for_listeners(&self.listeners);
+        stopped
     }
 
     /// Connects now, without waiting: the network is back, or the app is on the screen again.
@@ -173,11 +180,12 @@ impl Client {
         let clock = Clock(setting.clock.unwrap_or_else(|| Arc::new(system_time)));
         let bell = Bell::new();
         let running = actor::start(store, clock.clone(), bell.clone())?;
+        let listeners = Arc::new(Alive::default());
         if let Some(sheet) = config.sheet {
-            open_sheets(bell.listen(), sheet)?;
+            open_sheets(bell.listen(), sheet, listeners.begin())?;
         }
         let (dir, extension, running) = (config.dir, setting.extension, RwLock::new(Some(running)));
-        Ok(Arc::new(Self { dir, key, extension, clock, bell, readers, running }))
+        Ok(Arc::new(Self { dir, key, extension, clock, bell, listeners, readers, running }))
     }
 
     /// Changes from now on, beginning with [`crate::View::Reset`].

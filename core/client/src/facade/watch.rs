@@ -3,14 +3,20 @@
 //! Each has a thread of its own that waits for changes, reads what its list is now, and tells the difference to what its
 //! listener knows. However much happens meanwhile, a slow listener gets one difference; nothing piles up.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use comptoir_content::ConversationId;
 
 use super::shell::{SHELL_LIMIT, within};
 use super::{Bubble, ChangeListener, ChatRow, Client, ClientError, PaymentSheet, Place, Status};
+use crate::alive::{Alive, Here};
 use crate::changes::{Changes, Hush, View};
+
+/// How long the end of a subscription waits for its listener.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What a listener hears. Rows are counted from 0; edits come in the order in which they are to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +45,7 @@ pub enum Change {
 #[cfg_attr(feature = "uniffi", derive(uniffi::Object))]
 pub struct Subscription {
     hush: Hush,
+    watcher: Arc<Alive>,
     rows: Arc<AtomicU32>,
     again: View,
 }
@@ -55,12 +62,14 @@ impl Subscription {
         Ok(())
     }
 
-    /// Ends it. A call of the listener that is under way comes to its end; no other follows. Again does nothing.
+    /// Ends it. Waits for a call of the listener that is under way (but for no longer than a second, and not in the
+    /// listener itself), so that afterwards it is not called any more. Again does nothing.
     ///
     /// # Errors
     /// None, as above.
     pub fn end(&self) -> Result<(), ClientError> {
         self.hush.end();
+        wait_for_listeners(&self.watcher);
         Ok(())
     }
 }
@@ -98,14 +107,32 @@ pub(super) fn watch(
 ) -> Result<Arc<Subscription>, ClientError> {
     let changes = client.changes();
     let rows = Arc::new(AtomicU32::new(rows));
-    let subscription = Subscription { hush: changes.hush(), rows: rows.clone(), again: watched.view() };
+    let alive = Arc::new(Alive::default());
+    let here = (alive.begin(), client.listeners.begin());
+    let (hush, again) = (changes.hush(), watched.view());
+    let subscription = Subscription { hush, watcher: alive, rows: rows.clone(), again };
     let watcher = Watcher { client: Arc::downgrade(client), watched, rows, listener };
-    on_a_thread("comptoir-watch", move || watcher.run(changes))?;
+    on_a_thread("comptoir-watch", move || {
+        watcher.run(changes);
+        drop(here);
+    })?;
     Ok(Arc::new(subscription))
 }
 
+thread_local! {
+    /// True in a thread that calls a listener: it must not wait for itself.
+    static CALLS_A_LISTENER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Waits until these threads have called their listeners for the last time and let go of them.
+pub(super) fn wait_for_listeners(listeners: &Alive) {
+    if !CALLS_A_LISTENER.get() && !listeners.wait(LAST_CALL) {
+        tracing::warn!("a listener takes long");
+    }
+}
+
 /// Tells the shell to open payment sheets, as long as the core is there.
-pub(super) fn open_sheets(mut changes: Changes, shell: Arc<dyn PaymentSheet>) -> Result<(), ClientError> {
+pub(super) fn open_sheets(mut changes: Changes, shell: Arc<dyn PaymentSheet>, here: Here) -> Result<(), ClientError> {
     on_a_thread("comptoir-sheet", move || {
         while let Some(view) = changes.next_blocking() {
             if let View::Sheet(sheet) = view {
@@ -115,6 +142,8 @@ pub(super) fn open_sheets(mut changes: Changes, shell: Arc<dyn PaymentSheet>) ->
                 }
             }
         }
+        drop(shell);
+        drop(here);
     })
 }
 
@@ -142,6 +171,7 @@ enum Known {
 
 impl Watcher {
     fn run(self, mut changes: Changes) {
+        CALLS_A_LISTENER.set(true);
         let mut known = Known::Nothing;
         while let Some(first) = changes.next_blocking() {
             let (mut concerns, mut reset) = (false, false);
