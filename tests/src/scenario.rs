@@ -299,9 +299,12 @@ impl Play {
     }
 }
 
-/// What the system says of locks on the files of a folder.
+/// Looks what the system says of locks on the files of a folder.
+///
+/// # Errors
+/// When one is locked.
 #[cfg(target_os = "linux")]
-fn nothing_is_locked(dir: &Path) -> Result<(), Failed> {
+pub fn nothing_is_locked(dir: &Path) -> Result<(), Failed> {
     use std::os::unix::fs::MetadataExt as _;
     let io = |error: std::io::Error| error.to_string();
     let locks = std::fs::read_to_string("/proc/locks").map_err(io)?;
@@ -317,8 +320,11 @@ fn nothing_is_locked(dir: &Path) -> Result<(), Failed> {
 }
 
 /// Other systems do not say.
+///
+/// # Errors
+/// None.
 #[cfg(not(target_os = "linux"))]
-fn nothing_is_locked(_: &Path) -> Result<(), Failed> {
+pub fn nothing_is_locked(_: &Path) -> Result<(), Failed> {
     Ok(())
 }
 

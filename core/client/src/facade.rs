@@ -15,6 +15,7 @@ mod devices;
 mod error;
 #[cfg(feature = "uniffi")]
 mod foreign;
+mod logging;
 mod payments;
 mod shell;
 mod talk;
@@ -26,6 +27,7 @@ pub(crate) use client::check_relay;
 pub use client::{Client, Config};
 pub use codes::{FoundCode, Point, draw_code, scan_frame, scan_picture};
 pub use error::ClientError;
+pub use logging::{LogLevel, LogLine, LogListener, start_logging};
 pub use payments::{ReceiptProof, ReceiptVerdict, verify_receipt};
 pub use shell::{ChangeListener, KeyVault, PaymentSheet, ShellError};
 pub use views::{

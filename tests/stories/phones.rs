@@ -1,0 +1,238 @@
+//! What a phone does to a core: puts it to sleep, wakes it, watches it, opens its payment sheets.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use comptoir_client::{Change, ChangeListener, Client, ClientError, PaymentSheet, Place, Sheet, ShellError};
+use comptoir_tests::scenario::nothing_is_locked;
+use comptoir_tests::shop::types_card;
+use comptoir_tests::{PATIENCE, Person, Town};
+
+/// Hears changes, and keeps the list that they make.
+struct Ear {
+    told: Mutex<Sender<Vec<String>>>,
+    rows: Mutex<Vec<String>>,
+    resets: AtomicU32,
+    deaf: AtomicBool,
+}
+
+impl Ear {
+    fn new() -> (Arc<Self>, Receiver<Vec<String>>) {
+        let (told, heard) = channel();
+        let (rows, resets, deaf) = (Mutex::default(), AtomicU32::new(0), AtomicBool::new(false));
+        (Arc::new(Self { told: Mutex::new(told), rows, resets, deaf }), heard)
+    }
+}
+
+impl ChangeListener for Ear {
+    fn changed(&self, changes: Vec<Change>) -> Result<(), ShellError> {
+        if self.deaf.load(Ordering::SeqCst) {
+            return Err(ShellError::Failed { detail: "not now".to_owned() });
+        }
+        let mut rows = self.rows.lock().unwrap();
+        for change in changes {
+            let (at, removed, new): (u32, u32, Vec<String>) = match change {
+                Change::Reset => {
+                    self.resets.fetch_add(1, Ordering::SeqCst);
+                    rows.clear();
+                    continue;
+                }
+                Change::Chats { at, removed, rows } => (at, removed, rows.into_iter().map(|row| row.preview).collect()),
+                Change::Messages { at, removed, rows } => (at, removed, rows.into_iter().map(|row| row.text).collect()),
+                Change::Status { .. } => continue,
+            };
+            rows.splice(at as usize..(at + removed) as usize, new);
+        }
+        let _ = self.told.lock().unwrap().send(rows.clone());
+        Ok(())
+    }
+}
+
+/// Waits until the list reads like this.
+fn hears(heard: &Receiver<Vec<String>>, expected: &[&str]) {
+    let mut last = Vec::new();
+    while last != expected {
+        last = heard.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("never {expected:?}, but {last:?}"));
+    }
+}
+
+fn chat_of_two(alice: &Person, bob: &Person) -> impl Future<Output = comptoir_content::ConversationId> {
+    let (client, link) = (alice.client.clone(), bob.link());
+    async move { client.add_contact(&link).await.unwrap() }
+}
+
+#[tokio::test]
+async fn a_listener_hears_the_whole_and_then_edits() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    let chat = chat_of_two(&alice, &bob).await;
+    alice.says(chat, "one").await;
+    let (ear, heard) = Ear::new();
+    let watched = alice.client.clone().watch_chat(chat, 3, ear.clone()).unwrap();
+    hears(&heard, &["one"]);
+    for text in ["two", "three", "four", "five"] {
+        alice.says(chat, text).await;
+    }
+    hears(&heard, &["three", "four", "five"]);
+    // Scrolling up shows more.
+    watched.show(9).unwrap();
+    hears(&heard, &["one", "two", "three", "four", "five"]);
+    assert_eq!(ear.resets.load(Ordering::SeqCst), 1, "edits only, after the first");
+
+    // A listener that failed hears the whole again with the next change.
+    ear.deaf.store(true, Ordering::SeqCst);
+    alice.says(chat, "six").await;
+    bob.until("six", |bob| bob.thread(chat).contains(&"you: six".to_owned()).then_some(())).await;
+    ear.deaf.store(false, Ordering::SeqCst);
+    alice.says(chat, "seven").await;
+    hears(&heard, &["one", "two", "three", "four", "five", "six", "seven"]);
+
+    // After its end it hears nothing more, whatever happens.
+    watched.end().unwrap();
+    while heard.try_recv().is_ok() {}
+    alice.says(chat, "eight").await;
+    alice.syncs().await;
+    alice.client.shutdown().unwrap();
+    assert!(heard.try_recv().is_err());
+    assert_eq!(Arc::strong_count(&ear), 1, "it was let go of");
+}
+
+#[tokio::test]
+async fn an_unknown_chat_is_not_watched() {
+    let town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    let nowhere = comptoir_content::ConversationId([7; 16]);
+    let refused = alice.client.clone().watch_chat(nowhere, 3, Ear::new().0).err().unwrap();
+    assert_eq!(refused.code(), "chat.unknown");
+}
+
+struct Counter(Mutex<Sender<Sheet>>);
+
+impl PaymentSheet for Counter {
+    fn open(&self, sheet: Sheet) -> Result<(), ShellError> {
+        let _ = self.0.lock().unwrap().send(sheet);
+        // What is said here is not needed: the sheet stays in the bill.
+        Err(ShellError::Unavailable { detail: "no screen".to_owned() })
+    }
+}
+
+#[tokio::test]
+async fn the_shell_opens_the_payment_sheet_and_it_stays_when_it_could_not() {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let (told, opened) = channel();
+    let mut config = town.config("alice");
+    config.sheet = Some(Arc::new(Counter(Mutex::new(told))));
+    let client = Client::open_headless(config, town.setting()).unwrap();
+    let alice = Person { client, name: "alice".to_owned() };
+    alice.client.create_account(&town.relay_url()).await.unwrap();
+    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    let opened = tokio::task::spawn_blocking(move || opened.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+    assert_eq!(opened, sheet);
+    types_card(&sheet, "4242424242424242").await;
+    alice.bill_is(chat, comptoir_client::PaymentState::Paid).await;
+    drop(alice);
+    let mut bakery = bakery;
+    bakery.closes().await;
+}
+
+/// Suspends and resumes again and again, while three threads write and one reads all the time.
+fn cycles(dir: &Path, client: &Arc<Client>, chat: comptoir_content::ConversationId, cycles: u32) -> Vec<String> {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..3)
+            .map(|writer| {
+                let (client, done) = (client.clone(), &done);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    let mut written = Vec::new();
+                    for number in 0.. {
+                        if done.load(Ordering::SeqCst) {
+                            break;
+                        }
+                        let text = format!("{writer}-{number}");
+                        match runtime.block_on(client.send_text(chat, &text, None)) {
+                            Ok(_) => written.push(text),
+                            Err(ClientError::TryAgain { code, .. }) if code == "core.suspended" => {
+                                std::thread::yield_now();
+                            }
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    written
+                })
+            })
+            .collect();
+        let (reader, stop) = (client.clone(), &done);
+        scope.spawn(move || {
+            while !stop.load(Ordering::SeqCst) {
+                match reader.page(chat, Place::Newest, 50) {
+                    Ok(_) => {}
+                    Err(ClientError::TryAgain { code, .. }) if code == "core.suspended" => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        for cycle in 0..cycles {
+            client.suspend(u64::from(cycle % 4)).unwrap();
+            nothing_is_locked(dir).unwrap();
+            client.resume().unwrap();
+        }
+        done.store(true, Ordering::SeqCst);
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_core_sleeps_and_wakes_while_others_write_and_nothing_is_lost_or_locked() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    let chat = chat_of_two(&alice, &bob).await;
+    alice.client.disconnect().unwrap();
+    let count = std::env::var("COMPTOIR_CYCLES").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
+    let (client, dir) = (alice.client.clone(), town.dir.path().join("alice"));
+    let mut written = tokio::task::spawn_blocking(move || cycles(&dir, &client, chat, count)).await.unwrap();
+    let mut stored = Vec::new();
+    let mut place = Place::Newest;
+    loop {
+        let page = alice.client.page(chat, place, 1000).unwrap();
+        stored.extend(page.bubbles.into_iter().map(|bubble| bubble.text));
+        match page.before {
+            Some(id) => place = Place::Before { id },
+            None => break,
+        }
+    }
+    // What was answered is there once. What was interrupted may be there or not.
+    stored.sort();
+    written.sort();
+    let unique = stored.len();
+    stored.dedup();
+    assert_eq!(stored.len(), unique, "something was stored twice");
+    assert!(written.iter().all(|text| stored.binary_search(text).is_ok()), "something that was answered is gone");
+    assert!(!written.is_empty());
+}
+
+#[tokio::test]
+async fn a_second_process_hears_that_the_store_is_in_use() {
+    let town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    let refused = |why: &str| match Client::open_headless(town.config("alice"), town.setting()) {
+        Err(ClientError::TryAgain { code, .. }) => assert_eq!(code, "storage.in_use", "{why}"),
+        Err(error) => panic!("{why}: {error}"),
+        Ok(_) => panic!("{why}: two have one store"),
+    };
+    refused("while she is here");
+    alice.client.suspend(1000).unwrap();
+    let other = Client::open_headless(town.config("alice"), town.setting()).unwrap();
+    match alice.client.resume() {
+        Err(ClientError::TryAgain { code, .. }) => assert_eq!(code, "storage.in_use"),
+        other => panic!("{other:?}"),
+    }
+    other.shutdown().unwrap();
+    alice.client.resume().unwrap();
+    refused("after she is back");
+}
