@@ -217,7 +217,7 @@ class Driver:
             case "safety_number":
                 return client.safety_number(c.AccountId(at["account"]))
             case "pay":
-                return name_of(await client.pay(c.Hash(at["invoice"]), c.PayChoice()))
+                return name_of(await client.pay(c.InvoiceHash(at["invoice"]), c.PayChoice()))
             case "sheet_closed":
                 return name_of(await client.sheet_closed(c.OrderId(at["order"]), c.SheetHint[at["hint"].upper()]))
             case "check_payments":
@@ -234,7 +234,7 @@ class Driver:
                     for row in client.receipts()
                 ]
             case "receipt_file":
-                parts = [c.Part.LINES] if at.get("parts") == "lines" else None
+                parts = [c.ReceiptPart.LINES] if at.get("parts") == "lines" else None
                 file = client.receipt_file(c.OrderId(at["order"]), parts)
                 write(at["path"], file)
                 return len(file) > 100

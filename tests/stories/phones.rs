@@ -1,4 +1,5 @@
 //! What a phone does to a core: puts it to sleep, wakes it, watches it, opens its payment sheets.
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

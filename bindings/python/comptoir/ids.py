@@ -29,8 +29,8 @@ class DeviceId(_Id):
     __slots__ = ()
 
 
-class Hash(_Id):
-    """A SHA-256 digest, `sha256_…`: which invoice."""
+class InvoiceHash(_Id):
+    """Which invoice: the SHA-256 of its signed bytes, `sha256_…`."""
 
     __slots__ = ()
 

@@ -21,7 +21,10 @@ macro_rules! id {
     };
 }
 
-id!(AccountId, ConversationId, DeviceId, Hash, OrderId, Uid);
+/// Which invoice.
+type InvoiceHash = Hash;
+
+id!(AccountId, ConversationId, DeviceId, InvoiceHash, OrderId, Uid);
 
 uniffi::custom_type!(Amount, Money, {
     remote,
@@ -95,9 +98,11 @@ pub enum PaymentState {
     Expired,
 }
 
+type ReceiptPart = Part;
+
 /// Parts of a receipt that its holder may disclose, each by itself.
 #[uniffi::remote(Enum)]
-pub enum Part {
+pub enum ReceiptPart {
     Lines,
     OrderInfo,
     Evidence,
