@@ -2,7 +2,6 @@
 package app.comptoir.driver
 
 import app.comptoir.*
-import app.comptoir.id.*
 import java.io.File
 import kotlin.system.exitProcess
 import kotlinx.coroutines.Dispatchers

@@ -190,7 +190,7 @@ impl Play {
     /// `in` opens the folder of somebody else, `vault` says which key is in it.
     async fn start(&mut self, who: &str, start: &Value) -> Result<(), Failed> {
         let folder = start["in"].as_str().unwrap_or(who);
-        let mut person = Actor::start(&self.driver, who, &self.dir, start["crash_at"].as_str())?;
+        let mut person = Actor::start(&self.driver, who, start["crash_at"].as_str())?;
         let open = json!({
             "dir": self.dir.join(folder),
             "key": self.dir.join(format!("{folder}.key")),
@@ -364,9 +364,9 @@ struct Actor {
 }
 
 impl Actor {
-    fn start(driver: &Driver, name: &str, dir: &Path, crash_at: Option<&str>) -> Result<Self, Failed> {
+    fn start(driver: &Driver, name: &str, crash_at: Option<&str>) -> Result<Self, Failed> {
         let mut command = Command::new(&driver.program);
-        command.args(&driver.args).current_dir(dir).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.args(&driver.args).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         if let Some(crash_at) = crash_at {
             command.env("COMPTOIR_CRASH_AT", crash_at);
         }
