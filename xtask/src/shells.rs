@@ -3,15 +3,19 @@
 //! `cargo xtask test` runs them after the tests of the workspace. What a machine cannot have makes a step skip and say
 //! so, never fail; a clone without root or network is still a clone that can be worked on.
 
+mod cache;
 mod install;
 mod phones;
+mod swift;
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::house::House;
+use crate::house::{House, Result, succeed};
 
 /// How a step ended. What `?` finds wrong inside a step fails it; `.map_err(Missed::Skipped)?` skips it.
-pub(crate) type Outcome = Result<Passed, Missed>;
+pub(crate) type Outcome = std::result::Result<Passed, Missed>;
 
 /// A step that found everything as it should be.
 pub(crate) struct Passed {
@@ -36,7 +40,7 @@ impl From<String> for Missed {
 type Step = fn(&House) -> Outcome;
 
 /// In this order. A name is one word, since it stands in the line of what was skipped.
-const STEPS: [(&str, Step); 2] = [("ios", phones::ios), ("android", phones::android)];
+const STEPS: [(&str, Step); 3] = [("ios", phones::ios), ("android", phones::android), ("swift", swift::step)];
 
 /// Runs those that are named, or all of them, whatever becomes of one.
 pub(crate) fn run(house: &House, names: &[String]) -> Vec<(&'static str, Outcome)> {
@@ -60,4 +64,23 @@ fn take(house: &House, name: &str, step: Step) -> Outcome {
         Err(Missed::Skipped(why)) => println!("xtask: {name}: skipped: {why}"),
     }
     outcome
+}
+
+/// The library for this machine, built as the tests build it.
+pub(crate) fn host_library(house: &House) -> Result<PathBuf> {
+    // All that the tests build too: by itself the library would have other features, and be built again.
+    succeed(house.cargo().arg("build"))?;
+    Ok(house.target.join("debug").join("libcomptoir.so"))
+}
+
+/// Writes a file, with its folder. One that is as it should be is left alone, so that nothing is built again because of it.
+fn write(path: &Path, text: &str) -> Result<()> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(());
+    }
+    let io = |error| format!("writing {}: {error}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(io)?;
+    }
+    fs::write(path, text).map_err(io)
 }

@@ -9,11 +9,10 @@
 //! them: the result has the shape of what a phone loads, and nothing can load it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Missed, Outcome, Passed, install};
+use super::{Missed, Outcome, Passed, install, write};
 use crate::house::{House, Result, host, output, succeed};
 
 const IOS: &str = "aarch64-apple-ios";
@@ -132,18 +131,6 @@ fn write_include(house: &House) -> Result<PathBuf> {
     let include = folder(house).join("include");
     write(&include.join("android/log.h"), include_str!("phones/include/android/log.h"))?;
     Ok(include)
-}
-
-/// Leaves a file alone that is as it should be, so that nothing is built again because of it.
-fn write(path: &Path, text: &str) -> Result<()> {
-    if fs::read_to_string(path).is_ok_and(|there| there == text) {
-        return Ok(());
-    }
-    let io = |error| format!("writing {}: {error}", path.display());
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(io)?;
-    }
-    fs::write(path, text).map_err(io)
 }
 
 /// The symbols of each library in the list.
