@@ -5,6 +5,7 @@
 
 mod cache;
 mod install;
+mod kotlin;
 mod phones;
 mod swift;
 
@@ -40,7 +41,8 @@ impl From<String> for Missed {
 type Step = fn(&House) -> Outcome;
 
 /// In this order. A name is one word, since it stands in the line of what was skipped.
-const STEPS: [(&str, Step); 3] = [("ios", phones::ios), ("android", phones::android), ("swift", swift::step)];
+const STEPS: [(&str, Step); 4] =
+    [("ios", phones::ios), ("android", phones::android), ("kotlin", kotlin::step), ("swift", swift::step)];
 
 /// Runs those that are named, or all of them, whatever becomes of one.
 pub(crate) fn run(house: &House, names: &[String]) -> Vec<(&'static str, Outcome)> {

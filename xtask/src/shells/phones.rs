@@ -26,7 +26,7 @@ const PAGE_BYTES: u64 = 16 * 1024;
 
 /// Type-checks the library for iOS.
 pub(crate) fn ios(house: &House) -> Outcome {
-    install::rustup_targets(house, &[IOS]).map_err(Missed::Skipped)?;
+    prepare(house, IOS).map_err(Missed::Skipped)?;
     succeed(&mut check(house, IOS)?)?;
     Ok(Passed { checks: 1, note: "the library type-checks".to_owned() })
 }
@@ -40,7 +40,7 @@ pub(crate) fn android(house: &House) -> Outcome {
 
 /// The library for Android, linked. It cannot be loaded; whatever reads its symbols can use it, such as UniFFI's bindgen.
 pub(crate) fn android_library(house: &House) -> std::result::Result<PathBuf, Missed> {
-    install::rustup_targets(house, &[ANDROID]).map_err(Missed::Skipped)?;
+    prepare(house, ANDROID).map_err(Missed::Skipped)?;
     if let Err(why) = install::apt_get(&CROSS_PACKAGES) {
         succeed(&mut check(house, ANDROID)?)?;
         return Err(Missed::Skipped(format!("it type-checks, but to link it this {why}")));
@@ -74,6 +74,12 @@ pub(crate) fn android_library(house: &House) -> std::result::Result<PathBuf, Mis
     build.env("CFLAGS_aarch64_linux_android", c_flags.join(" ")).env("CC_SHELL_ESCAPED_FLAGS", "1");
     succeed(&mut build)?;
     Ok(folder(house).join(ANDROID).join("debug/libcomptoir.so"))
+}
+
+fn prepare(house: &House, target: &str) -> Result<()> {
+    install::rustup_targets(house, &[target])?;
+    // Some crates are for phones only and were never downloaded for this machine.
+    output(house.cargo().args(["fetch", "--locked", "--target", target])).map(drop)
 }
 
 /// Phones are built apart: their flags would make the ordinary tests build things twice.
