@@ -3,6 +3,7 @@
 //! `cargo xtask test` runs them after the tests of the workspace. What a machine cannot have makes a step skip and say
 //! so, never fail; a clone without root or network is still a clone that can be worked on.
 
+pub(crate) mod arm;
 mod cache;
 mod install;
 mod kotlin;

@@ -17,22 +17,15 @@ const PEERS: [&str; 3] = ["localstripe==1.15.10", "stripe==16.1.0", "sqlcipher3-
 /// Set to 1 where everything must have run: a step that is skipped then counts as one that failed.
 const NO_SKIPS: &str = "COMPTOIR_NO_SKIPS";
 
+const BROKEN: &str = "xtask: `cargo test` failed before or beside the tests: see above";
+
 pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<bool> {
     let started = Instant::now();
     let is_tidy = if bless { tidy::bless(house)? } else { tidy::run(house)? };
 
     let mut cargo = house.cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(cargo_args);
-    // A peer that is missing fails the tests that need it, and no others.
-    match Environment::with(house, "peers", &PEERS) {
-        Ok(peers) => {
-            cargo.env("COMPTOIR_PEER_PYTHON", peers.python()).env_remove("COMPTOIR_PEER_MISSING");
-        }
-        Err(why) => {
-            println!("xtask: the peers of some tests could not be installed: {why}");
-            cargo.env("COMPTOIR_PEER_MISSING", why);
-        }
-    }
+    let_in_peers(house, &mut cargo);
     if bless {
         cargo.env("COMPTOIR_BLESS", "1");
     }
@@ -47,12 +40,26 @@ pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<b
 
     results.print(started.elapsed().as_secs());
     if !is_built {
-        println!("xtask: `cargo test` failed before or beside the tests: see above");
+        println!("{BROKEN}");
     }
     if !is_tidy {
         println!("xtask: the house is not tidy: see above");
     }
     Ok(status.success() && results.failed == 0 && is_tidy)
+}
+
+/// Runs the core's tests on an emulated processor.
+pub(crate) fn arm(house: &House, cargo_args: &[String]) -> Result<bool> {
+    let started = Instant::now();
+    let mut cargo = shells::arm::cargo_test(house)?;
+    cargo.args(cargo_args);
+    let_in_peers(house, &mut cargo);
+    let (results, status) = watched(cargo)?;
+    results.print(started.elapsed().as_secs());
+    if !status.success() && results.failed == 0 {
+        println!("{BROKEN}");
+    }
+    Ok(status.success())
 }
 
 /// Runs only the steps of these names.
@@ -62,6 +69,19 @@ pub(crate) fn steps(house: &House, names: &[String]) -> Result<bool> {
     results.add_steps(house, names);
     results.print(started.elapsed().as_secs());
     Ok(results.failed == 0)
+}
+
+/// Says where the peers are. One that is missing fails the tests that need it, and no others.
+fn let_in_peers(house: &House, cargo: &mut Command) {
+    match Environment::with(house, "peers", &PEERS) {
+        Ok(peers) => {
+            cargo.env("COMPTOIR_PEER_PYTHON", peers.python()).env_remove("COMPTOIR_PEER_MISSING");
+        }
+        Err(why) => {
+            println!("xtask: the peers of some tests could not be installed: {why}");
+            cargo.env("COMPTOIR_PEER_MISSING", why);
+        }
+    }
 }
 
 /// Runs `cargo test`, lets through what it prints, and reads along.
