@@ -33,13 +33,14 @@ impl Cache {
             return Ok(folder);
         }
         self.sweep(name).map_err(io)?;
-        // What a run that was killed left behind may still be written to by what it had started: hence a name of our own.
+        // Its own name, since what a killed run had started may go on for a while in the folder that it left behind.
         let new = self.folder.join(format!("{name}.{}{UNFINISHED}", std::process::id()));
         fs::create_dir(&new).map_err(io)?;
         make(&new)?;
         fs::write(new.join(RECIPE), recipe).map_err(io)?;
         if folder.exists() {
-            fs::rename(&folder, self.folder.join(format!("{name}.old{UNFINISHED}"))).map_err(io)?;
+            fs::rename(&folder, self.folder.join(format!("{name}.old.{}{UNFINISHED}", std::process::id())))
+                .map_err(io)?;
         }
         fs::rename(&new, &folder).map_err(io)?;
         self.sweep(name).map_err(io)?;
@@ -52,7 +53,8 @@ impl Cache {
             let entry = entry?;
             let found = entry.file_name().to_string_lossy().into_owned();
             if found.starts_with(&format!("{name}.")) && found.ends_with(UNFINISHED) {
-                fs::remove_dir_all(entry.path())?;
+                // What cannot go now, because somebody still writes there, goes the next time.
+                drop(fs::remove_dir_all(entry.path()));
             }
         }
         Ok(())

@@ -43,7 +43,7 @@ pub(crate) fn android_library(house: &House) -> std::result::Result<PathBuf, Mis
     prepare(house, ANDROID).map_err(Missed::Skipped)?;
     if let Err(why) = install::apt_get(&CROSS_PACKAGES) {
         succeed(&mut check(house, ANDROID)?)?;
-        return Err(Missed::Skipped(format!("it type-checks, but to link it this {why}")));
+        return Err(Missed::Skipped(format!("it type-checks; for the link it {why}")));
     }
     let programs = Path::new(&sysroot(house)?).join("lib/rustlib").join(host()?).join("bin");
     let bionic = write_bionic(house, &programs)?;
