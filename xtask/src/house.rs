@@ -77,7 +77,7 @@ impl House {
 }
 
 /// The platform that we build on. Dependencies of other platforms need not be downloaded to look at ours.
-fn host() -> Result<String> {
+pub(crate) fn host() -> Result<String> {
     let told = output(Command::new("rustc").arg("-vV").stdin(Stdio::null()))?;
     let told = String::from_utf8_lossy(&told);
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
@@ -119,4 +119,11 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     let last = complaint.lines().rev().find(|line| !line.trim().is_empty());
     Err(format!("`{name}` failed: {}", last.unwrap_or("it does not say why").trim()))
+}
+
+/// Runs a program that says itself what is wrong.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdin(Stdio::null()).status().map_err(|error| format!("starting `{name}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{name}` failed: see above")) }
 }

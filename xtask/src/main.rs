@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod house;
 mod python;
+mod shells;
 mod test;
 mod tidy;
 
@@ -17,8 +18,15 @@ use house::House;
 #[derive(Parser)]
 #[command(name = "cargo xtask", disable_help_subcommand = true)]
 enum Command {
-    /// Runs every test: installs what they need, checks that the house is tidy, then tests the whole workspace.
+    /// Runs every test: installs what they need, checks that the house is tidy, tests the whole workspace, then what it
+    /// is on phones. A filtered run leaves the phones out.
     Test {
+        /// Runs only this step of those for phones, and no other test.
+        #[arg(long, value_name = "NAME", value_parser = shells::names())]
+        step: Vec<String>,
+        /// Runs the core's own tests on an emulated 64-bit ARM processor, and no other test.
+        #[arg(long, conflicts_with = "step")]
+        arm: bool,
         /// Handed on to `cargo test`, such as `--test payments` or `-- a_late_receipt_still_pays`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         cargo_args: Vec<String>,
@@ -49,7 +57,9 @@ enum Command {
 fn main() -> ExitCode {
     let command = Command::parse();
     let done = House::find().and_then(|house| match command {
-        Command::Test { cargo_args } => test::run(&house, &cargo_args, false),
+        Command::Test { step, .. } if !step.is_empty() => test::steps(&house, &step),
+        Command::Test { arm: true, cargo_args, .. } => test::arm(&house, &cargo_args),
+        Command::Test { cargo_args, .. } => test::run(&house, &cargo_args, false),
         Command::Bless { cargo_args } => test::run(&house, &cargo_args, true),
         Command::Bench { names, quick, json } => bench::run(&house, &names, quick, json),
         Command::Check => check::run(&house),

@@ -2,16 +2,22 @@
 //!
 //! What Cargo and the tests print goes through as it comes. At the end stands what failed and how many passed.
 
+use std::env;
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::process::Stdio;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use crate::house::{House, Result};
 use crate::python::Environment;
+use crate::shells::{self, Missed, Outcome};
 use crate::tidy;
 
 /// Programs by others that tests talk to: a stand-in for Stripe, Stripe's own library, stock SQLCipher.
 const PEERS: [&str; 3] = ["localstripe==1.15.10", "stripe==16.1.0", "sqlcipher3-wheels==0.5.7"];
+/// Set to 1 where everything must have run: a step that is skipped then counts as one that failed.
+const NO_SKIPS: &str = "COMPTOIR_NO_SKIPS";
+
+const BROKEN: &str = "xtask: `cargo test` failed before or beside the tests: see above";
 
 pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<bool> {
     let started = Instant::now();
@@ -19,7 +25,54 @@ pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<b
 
     let mut cargo = house.cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(cargo_args);
-    // A peer that is missing fails the tests that need it, and no others.
+    let_in_peers(house, &mut cargo);
+    if bless {
+        cargo.env("COMPTOIR_BLESS", "1");
+    }
+
+    println!("xtask: cargo test --workspace --no-fail-fast {}", cargo_args.join(" "));
+    let (mut results, status) = watched(cargo)?;
+    let is_built = status.success() || results.failed > 0;
+    // Whoever asks for some tests waits for those; and shells of what does not compile say nothing new.
+    if cargo_args.is_empty() && !bless && is_built {
+        results.add_steps(house, &[]);
+    }
+
+    results.print(started.elapsed().as_secs());
+    if !is_built {
+        println!("{BROKEN}");
+    }
+    if !is_tidy {
+        println!("xtask: the house is not tidy: see above");
+    }
+    Ok(status.success() && results.failed == 0 && is_tidy)
+}
+
+/// Runs the core's tests on an emulated processor.
+pub(crate) fn arm(house: &House, cargo_args: &[String]) -> Result<bool> {
+    let started = Instant::now();
+    let mut cargo = shells::arm::cargo_test(house)?;
+    cargo.args(cargo_args);
+    let_in_peers(house, &mut cargo);
+    let (results, status) = watched(cargo)?;
+    results.print(started.elapsed().as_secs());
+    if !status.success() && results.failed == 0 {
+        println!("{BROKEN}");
+    }
+    Ok(status.success())
+}
+
+/// Runs only the steps of these names.
+pub(crate) fn steps(house: &House, names: &[String]) -> Result<bool> {
+    let started = Instant::now();
+    let mut results = Results::default();
+    results.add_steps(house, names);
+    results.print(started.elapsed().as_secs());
+    Ok(results.failed == 0)
+}
+
+/// Says where the peers are. One that is missing fails the tests that need it, and no others.
+fn let_in_peers(house: &House, cargo: &mut Command) {
     match Environment::with(house, "peers", &PEERS) {
         Ok(peers) => {
             cargo.env("COMPTOIR_PEER_PYTHON", peers.python()).env_remove("COMPTOIR_PEER_MISSING");
@@ -29,11 +82,10 @@ pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<b
             cargo.env("COMPTOIR_PEER_MISSING", why);
         }
     }
-    if bless {
-        cargo.env("COMPTOIR_BLESS", "1");
-    }
+}
 
-    println!("xtask: cargo test --workspace --no-fail-fast {}", cargo_args.join(" "));
+/// Runs `cargo test`, lets through what it prints, and reads along.
+fn watched(mut cargo: Command) -> Result<(Results, ExitStatus)> {
     let broken = |error: io::Error| format!("running `cargo test`: {error}");
     // One pipe for both, so that a result stays below the name of what it is the result of.
     let (reader, writer) = io::pipe().map_err(broken)?;
@@ -50,15 +102,7 @@ pub(crate) fn run(house: &House, cargo_args: &[String], bless: bool) -> Result<b
         results.read(&line);
     }
     let status = child.wait().map_err(broken)?;
-
-    results.print(started.elapsed().as_secs());
-    if !status.success() && results.failed == 0 {
-        println!("xtask: `cargo test` failed before or beside the tests: see above");
-    }
-    if !is_tidy {
-        println!("xtask: the house is not tidy: see above");
-    }
-    Ok(status.success() && is_tidy)
+    Ok((results, status))
 }
 
 /// What Cargo's lines add up to.
@@ -74,6 +118,8 @@ struct Results {
     failing: Vec<String>,
     /// The lines of what failed: the target, its tests, its result in Cargo's words.
     failures: Vec<String>,
+    /// The steps that were skipped, and why.
+    skipped: Vec<String>,
 }
 
 impl Results {
@@ -99,6 +145,27 @@ impl Results {
         }
     }
 
+    fn add_steps(&mut self, house: &House, names: &[String]) {
+        let no_skips = env::var_os(NO_SKIPS).is_some_and(|set| set == "1");
+        for (name, outcome) in shells::run(house, names) {
+            self.add(name, outcome, no_skips);
+        }
+    }
+
+    fn add(&mut self, step: &str, outcome: Outcome, no_skips: bool) {
+        match outcome {
+            Ok(passed) => self.passed += passed.checks,
+            Err(Missed::Skipped(why)) if !no_skips => self.skipped.push(format!("{step}: {why}")),
+            Err(Missed::Skipped(why)) => self.fail(format!("{step}: {why} ({NO_SKIPS} is set, so this must run)")),
+            Err(Missed::Failed(why)) => self.fail(format!("{step}: {why}")),
+        }
+    }
+
+    fn fail(&mut self, failure: String) {
+        self.failed += 1;
+        self.failures.push(failure);
+    }
+
     fn print(&self, seconds: u64) {
         println!();
         if !self.failures.is_empty() {
@@ -110,6 +177,9 @@ impl Results {
         }
         let (targets, ignored) = (self.targets, self.ignored);
         println!("xtask: {targets} test programs in {seconds} s, {ignored} tests ignored");
+        if !self.skipped.is_empty() {
+            println!("skipped: {}", self.skipped.join("; "));
+        }
         println!("{} passed, {} failed", self.passed, self.failed);
     }
 }
@@ -140,6 +210,7 @@ fn without_colour(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shells::Passed;
 
     #[test]
     fn results_add_up() {
@@ -165,5 +236,24 @@ mod tests {
                 "    test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
             ]
         );
+    }
+    #[test]
+    fn steps_count_like_tests() {
+        let passed = || Ok(Passed { checks: 4, note: "as it should be".to_owned() });
+        let skipped = || Err(Missed::Skipped("needs root".to_owned()));
+        let failed = || Err(Missed::Failed("a symbol is missing".to_owned()));
+
+        let mut results = Results::default();
+        for (step, outcome) in [("kotlin", passed()), ("swift", skipped()), ("android", failed())] {
+            results.add(step, outcome, false);
+        }
+        assert_eq!((results.passed, results.failed), (4, 1));
+        assert_eq!(results.skipped, ["swift: needs root"]);
+        assert_eq!(results.failures, ["android: a symbol is missing"]);
+
+        let mut strict = Results::default();
+        strict.add("swift", skipped(), true);
+        assert_eq!((strict.failed, strict.skipped.len()), (1, 0));
+        assert!(strict.failures[0].starts_with("swift: needs root ("), "{:?}", strict.failures);
     }
 }

@@ -1,0 +1,201 @@
+//! Swift on Linux: Debian's own, from a release newer than many machines, in a folder that programs take for the root.
+//!
+//! Nothing of it touches the machine: what a program sees of ours it is handed folder by folder, and mounts are made where
+//! only it sees them, so they are gone with it, however it ends. The network is the machine's, loopback included.
+
+use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use super::cache::Cache;
+use super::{Missed, Outcome, Passed, host_library, install, write};
+use crate::house::{House, Result, output, succeed};
+
+const RELEASE: &str = "trixie";
+/// The compiler names the C and C++ headers that it is used with only as suggestions.
+const PACKAGES: [&str; 4] = ["swiftlang", "libc6-dev", "libstdc++-14-dev", "git"];
+/// Raise it when the folder has to be made anew for another reason than its packages.
+const RECIPE: u32 = 1;
+
+/// A small package builds there, and its tests load our library and talk to this machine.
+pub(crate) fn step(house: &House) -> Outcome {
+    let swift = Swift::ready().map_err(Missed::Skipped)?;
+    let library = host_library(house)?;
+    let package = house.target.join("shells/swift");
+    write(&package.join("Package.swift"), include_str!("swift/Package.swift"))?;
+    write(&package.join("Tests/Toolchain.swift"), include_str!("swift/Tests/Toolchain.swift"))?;
+
+    let broken = |error| format!("listening on loopback: {error}");
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(broken)?;
+    let port = listener.local_addr().map_err(broken)?.port();
+    // Nobody waits for it: when the test never calls, the test says so.
+    thread::spawn(move || listener.accept().and_then(|(mut caller, _)| caller.write_all(b"bread")));
+
+    let built = library.parent().unwrap_or(&house.target);
+    let mut test = swift.command(&[(&package, "/package"), (built, "/library")], "swift");
+    test.args(["test", "--disable-xctest", "--package-path", "/package"]).env("COMPTOIR_PORT", port.to_string());
+    succeed(&mut test)?;
+    Ok(Passed { checks: 2, note: "a package builds, loads the library and reaches this machine".to_owned() })
+}
+
+/// A root folder with Swift in it.
+pub(crate) struct Swift {
+    root: PathBuf,
+}
+
+impl Swift {
+    /// Made at the first call on this machine, which takes minutes and three gigabytes. An error is why it cannot be had.
+    pub(crate) fn ready() -> Result<Self> {
+        if !install::is_root() {
+            return Err("needs root, for a folder that programs take for the root".to_owned());
+        }
+        let mut alone = Command::new("unshare");
+        output(alone.args(["--mount", "true"])).map_err(|why| format!("needs mounts of its own: {why}"))?;
+        let recipe = format!("{RELEASE} {} {RECIPE}", PACKAGES.join(" "));
+        let folder = Cache::find()?.folder("swift", &recipe, make)?;
+        Ok(Self { root: folder.join("root") })
+    }
+
+    /// A program in there, with these folders of ours at places of its own. It begins in `/`, and of our environment it
+    /// knows only proxies; `/tmp` is empty and goes with it.
+    ///
+    /// The process that is started becomes the program, so that killing it is killing the program.
+    pub(crate) fn command(&self, folders: &[(&Path, &str)], program: &str) -> Command {
+        inside(&self.root, folders, program)
+    }
+}
+
+fn inside(root: &Path, folders: &[(&Path, &str)], program: &str) -> Command {
+    const SCRIPT: &str = r#"
+        set -e
+        root=$1
+        shift
+        mount --rbind /dev "$root/dev"
+        mount -t proc proc "$root/proc"
+        mount -t tmpfs tmpfs "$root/tmp"
+        while [ "$1" != -- ]; do
+            mkdir -p "$root$2"
+            mount --bind "$1" "$root$2"
+            shift 2
+        done
+        shift
+        exec chroot "$root" "$@"
+    "#;
+    let mut command = Command::new("unshare");
+    command.stdin(Stdio::null()).env_clear();
+    command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env("HOME", "/root").env("LANG", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
+    for name in ["http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"] {
+        if let Some(proxy) = env::var_os(name) {
+            command.env(name, proxy);
+        }
+    }
+    command.args(["--mount", "sh", "-c", SCRIPT, "sh"]).arg(root);
+    for (here, there) in folders {
+        command.arg(here).arg(there);
+    }
+    command.arg("--").arg(program);
+    command
+}
+
+fn make(folder: &Path) -> Result<()> {
+    let mirror = mirror()?;
+    install::apt_get(&["debootstrap", "ca-certificates"])?;
+    let root = folder.join("root");
+    println!("xtask: installing Swift into {}, once for this machine; that takes some minutes", folder.display());
+
+    // With mounts of its own, since it makes some.
+    let mut debootstrap = Command::new("unshare");
+    debootstrap.args(["--mount", "debootstrap", "--variant=minbase", "--include=ca-certificates", RELEASE]);
+    debootstrap.arg(&root).arg(&mirror).stdin(Stdio::null());
+    if let (None, Some(proxy)) = (env::var_os("http_proxy"), proxy()) {
+        debootstrap.env("http_proxy", proxy);
+    }
+    output(&mut debootstrap)?;
+
+    let io = |error| format!("preparing {}: {error}", root.display());
+    // Nothing that is installed may start a service.
+    let policy = root.join("usr/sbin/policy-rc.d");
+    fs::write(&policy, "#!/bin/sh\nexit 101\n").map_err(io)?;
+    output(Command::new("chmod").arg("+x").arg(&policy))?;
+    // It reaches the network as this machine does.
+    for file in ["etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"] {
+        let ours = Path::new("/").join(file);
+        if ours.exists() {
+            fs::copy(ours, root.join(file)).map_err(io)?;
+        }
+    }
+    fs::write(root.join("etc/apt/apt.conf.d/90host"), network_settings()).map_err(io)?;
+
+    output(inside(&root, &[], "apt-get").args(["--quiet", "update"]))?;
+    let quiet = ["--quiet", "--yes", "--no-install-recommends", "install"];
+    output(inside(&root, &[], "apt-get").args(quiet).args(PACKAGES))?;
+    output(inside(&root, &[], "apt-get").arg("clean")).map(drop)
+}
+
+/// Where this machine gets Debian from.
+fn mirror() -> Result<String> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let told = |key: &str| {
+        let value = release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.unwrap_or_default().trim_matches('"').to_owned()
+    };
+    if told("ID") != "debian" {
+        return Err("needs Debian, whose own mirror is asked for Swift".to_owned());
+    }
+    let mut ask = Command::new("apt-get");
+    ask.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"]);
+    let targets = output(&mut ask)?;
+    let mirror = mirror_of(&String::from_utf8_lossy(&targets), &told("VERSION_CODENAME"));
+    mirror.ok_or_else(|| "needs a mirror of Debian among the sources of apt".to_owned())
+}
+
+/// Of all sources, the one that the system itself is from.
+fn mirror_of(targets: &str, release: &str) -> Option<String> {
+    targets.lines().find_map(|target| match target.split(' ').collect::<Vec<_>>()[..] {
+        [mirror, of, "main"] if of == release && mirror.starts_with("http") => Some(mirror.to_owned()),
+        _ => None,
+    })
+}
+
+fn proxy() -> Option<String> {
+    let told = output(Command::new("apt-config").args(["dump", "--format", "%v", "Acquire::http::Proxy"])).ok()?;
+    let proxy = String::from_utf8_lossy(&told).trim().to_owned();
+    (!proxy.is_empty() && proxy != "DIRECT").then_some(proxy)
+}
+
+/// What this machine's apt was told about the network.
+fn network_settings() -> String {
+    let told = output(Command::new("apt-config").arg("dump")).unwrap_or_default();
+    let is_network = |line: &&str| {
+        let matters = ["Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries"];
+        matters.iter().any(|name| line.starts_with(name))
+    };
+    String::from_utf8_lossy(&told).lines().filter(is_network).map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_the_systems_own() {
+        let targets = "http://packages.example.org/bookworm/ nodistro main\n\
+            http://debian.example.org/debian-security/ bookworm-security main\n\
+            http://debian.example.org/debian/ bookworm contrib\n\
+            http://debian.example.org/debian/ bookworm main\n";
+        assert_eq!(mirror_of(targets, "bookworm").unwrap(), "http://debian.example.org/debian/");
+        assert_eq!(mirror_of(targets, "trixie"), None);
+    }
+
+    #[test]
+    fn a_program_is_handed_its_folders_before_its_name() {
+        let command = inside(Path::new("/root"), &[(Path::new("/a b"), "/package")], "swift");
+        let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        assert_eq!(args[5..], ["/root", "/a b", "/package", "--", "swift"]);
+    }
+}
