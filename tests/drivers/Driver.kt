@@ -37,7 +37,7 @@ class OddVault(private val how: String) : KeyVault {
 
 /** Tells of a payment sheet instead of opening it. */
 class Sheets : PaymentSheet {
-    override fun open(sheet: Sheet) = say(buildJsonObject {
+    override fun show(sheet: Sheet) = say(buildJsonObject {
         put("event", "sheet")
         put("sheet", of(sheet))
     })

@@ -56,7 +56,7 @@ class OddVault(c.KeyVault):
 class Sheets(c.PaymentSheet):
     """Tells of a payment sheet instead of opening it."""
 
-    def open(self, sheet):
+    def show(self, sheet):
         say({"event": "sheet", "sheet": sheet_of(sheet)})
 
 

@@ -60,7 +60,7 @@ final class OddVault: KeyVault {
 
 /// Tells of a payment sheet instead of opening it.
 final class Sheets: PaymentSheet {
-    func open(sheet: Sheet) throws {
+    func show(sheet: Sheet) throws {
         say(["event": "sheet", "sheet": of(sheet)])
     }
 }

@@ -112,7 +112,7 @@ async fn an_unknown_chat_is_not_watched() {
 struct Counter(Mutex<Sender<Sheet>>);
 
 impl PaymentSheet for Counter {
-    fn open(&self, sheet: Sheet) -> Result<(), ShellError> {
+    fn show(&self, sheet: Sheet) -> Result<(), ShellError> {
         let _ = self.0.lock().unwrap().send(sheet);
         // What is said here is not needed: the sheet stays in the bill.
         Err(ShellError::Unavailable { detail: "no screen".to_owned() })

@@ -315,7 +315,7 @@ impl ChangeListener for Rows {
 struct Sheets;
 
 impl PaymentSheet for Sheets {
-    fn open(&self, opened: comptoir_client::Sheet) -> Result<(), ShellError> {
+    fn show(&self, opened: comptoir_client::Sheet) -> Result<(), ShellError> {
         say(&json!({ "event": "sheet", "sheet": sheet(&opened) }));
         Ok(())
     }

@@ -59,7 +59,7 @@ pub trait KeyVault: Send + Sync {
 pub trait PaymentSheet: Send + Sync {
     /// # Errors
     /// [`ShellError`] when it could not be shown. Nothing is charged, and nothing is forgotten.
-    fn open(&self, sheet: Sheet) -> Result<(), ShellError>;
+    fn show(&self, sheet: Sheet) -> Result<(), ShellError>;
 }
 
 /// Hears what changes. Called on a thread of its subscription, one call after the other; a listener that takes long gets

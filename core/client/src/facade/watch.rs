@@ -137,7 +137,7 @@ pub(super) fn open_sheets(mut changes: Changes, shell: Arc<dyn PaymentSheet>, he
         while let Some(view) = changes.next_blocking() {
             if let View::Sheet(sheet) = view {
                 let shell = shell.clone();
-                if let Err(error) = within(SHELL_LIMIT, move || shell.open(sheet)) {
+                if let Err(error) = within(SHELL_LIMIT, move || shell.show(sheet)) {
                     tracing::warn!(%error, "the payment sheet was not opened; it can be opened from its bill");
                 }
             }
