@@ -1,7 +1,7 @@
 //! Paying at the Bakery, through a real relay, a real till and the practice provider.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
-use comptoir_client::{PaymentState, Sheet, SheetHint};
+use comptoir_client::{BubbleKind, PaymentState, Sheet, SheetHint};
 use comptoir_content::{
     AnswerBody, Body, ConversationId, Hash, NotPaid, OrderId, OrderPlaced, PaymentAnswer, PaymentId, ReceiptFile,
     Signed, SigningKey, Timestamp,
@@ -524,4 +524,37 @@ async fn time_goes_by(
         }
     }
     alice.bill_is(chat, state).await
+}
+
+/// The phone asks while the till is away, and the till answers each question with its receipt: it is one receipt.
+#[tokio::test]
+async fn a_receipt_that_is_sent_again_is_shown_once() {
+    let (town, mut bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    alice.syncs().await;
+    bakery.closes().await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    for _ in 0..3 {
+        alice.client.check_payments().await.unwrap();
+        town.pass(MINUTE_MS);
+        alice.client.tick().await.unwrap();
+    }
+    alice.syncs().await;
+    bakery.opens(&town).await;
+    alice.bill_is(chat, PaymentState::Paid).await;
+    bakery.ticks().await;
+    alice.client.check_payments().await.unwrap();
+    alice.syncs().await;
+    bakery.ticks().await;
+    alice.syncs().await;
+    let receipts: Vec<String> = alice
+        .bubbles(chat)
+        .into_iter()
+        .filter(|bubble| bubble.kind == BubbleKind::Receipt)
+        .map(|bubble| bubble.text)
+        .collect();
+    assert_eq!(receipts, ["✓ 1.20 EUR"]);
+    bakery.closes().await;
 }

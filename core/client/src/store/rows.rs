@@ -85,8 +85,6 @@ pub(crate) struct NewMessage<'a> {
     pub(crate) unread: bool,
     pub(crate) accepted_at: Timestamp,
     pub(crate) why: Option<&'a str>,
-    /// Stands in no list and no search: it was said before.
-    pub(crate) silent: bool,
     pub(crate) content: &'a Content,
 }
 
@@ -369,7 +367,7 @@ impl Tx<'_> {
                 new.unread,
                 shown_at(new).0,
                 new.accepted_at.0,
-                if new.silent { String::new() } else { preview(new.content) },
+                preview(new.content),
                 kept(new.content),
                 new.why,
             ])?;

@@ -214,20 +214,21 @@ fn apply(
     let weight = consent::weight(&content.body);
     let mut verdict = if mine { Ok(()) } else { judge(tx, conversation, sender, &content, weight, accepted_at)? };
     // A receipt or a refund is shown only once it holds for an order of ours.
-    let mut silent_again = false;
     let proof = match &content.body {
         Body::Receipt(file) if !mine => Some(checkout::receipt_arrived(tx, file)?),
         Body::Refund(refund) if !mine => Some(checkout::refund_arrived(tx, refund)?),
         _ => None,
     };
+    let mut is_again = false;
     match proof {
         Some(checkout::Proof::Refused(refused)) => verdict = Err(refused),
-        Some(checkout::Proof::Again) => silent_again = true,
+        Some(checkout::Proof::Again) => is_again = true,
         Some(checkout::Proof::New) | None => {}
     }
     let is_words = weight == Weight::Words && !matches!(content.body, Body::OrderPlaced(_));
-    // A question about a payment is silent in the thread, but a till has to find it.
-    let silent = weight == Weight::Silent && !matches!(content.body, Body::AskPayment(_));
+    // A question about a payment is silent in the thread, but a till has to find it. A proof is shown once, however often
+    // the shop sends it.
+    let silent = is_again || weight == Weight::Silent && !matches!(content.body, Body::AskPayment(_));
     let message = match (silent, &verdict) {
         (true, _) => {
             tx.remember_heard(sender.id, content.uid)?;
@@ -246,7 +247,6 @@ fn apply(
                 unread: !mine && verdict.is_ok() && is_words,
                 accepted_at,
                 why: verdict.as_ref().err().map(Refused::key),
-                silent: silent_again,
                 content: &content,
             },
         )?),

@@ -44,7 +44,6 @@ pub(crate) fn send(
                 unread: false,
                 accepted_at: Timestamp(0),
                 why: None,
-                silent: false,
                 content: &content,
             },
         )?),
