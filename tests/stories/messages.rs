@@ -358,3 +358,23 @@ async fn a_phone_that_fell_behind_for_good_begins_again() {
     alice.says(chat, "Here").await;
     bob.until("Alice's words", |me| me.thread(chat).contains(&"you: Here".to_owned()).then_some(())).await;
 }
+
+#[tokio::test]
+async fn several_texts_are_said_at_once_or_none_of_them() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    let texts = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    // Before the first meeting they wait; afterwards they are sealed at once.
+    assert_eq!(alice.client.send_texts(chat, texts(&["one", "two"])).await.unwrap().len(), 2);
+    bob.sees(chat, &["you: one", "you: two"]).await;
+    let refused = alice.client.send_texts(chat, texts(&["three", &"x".repeat(4097)])).await.unwrap_err();
+    assert_eq!(refused.code(), "text.too_long");
+    let refused = alice.client.send_texts(chat, vec!["x".to_owned(); 101]).await.unwrap_err();
+    assert_eq!(refused.code(), "text.too_many");
+    assert_eq!(alice.client.send_texts(chat, Vec::new()).await.unwrap(), Vec::new());
+    alice.client.send_texts(chat, texts(&["four", "five"])).await.unwrap();
+    bob.sees(chat, &["you: one", "you: two", "you: four", "you: five"]).await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
+}

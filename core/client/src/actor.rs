@@ -66,6 +66,11 @@ pub(crate) enum Input {
         reply_to: Option<Uid>,
         reply: Reply<Uid>,
     },
+    SendTexts {
+        chat: ConversationId,
+        texts: Vec<String>,
+        reply: Reply<Vec<Uid>>,
+    },
     Tap {
         chat: ConversationId,
         on: Uid,
@@ -238,6 +243,13 @@ impl Actor {
                     let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
                     let text = comptoir_content::Text { body: text, reply_to, quick_replies: Vec::new() };
                     send::send(tx, &conversation, comptoir_content::Body::Text(text), None)
+                });
+                answer(reply, sent);
+            }
+            Input::SendTexts { chat, texts, reply } => {
+                let sent = self.turn(|tx| {
+                    let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
+                    send::send_texts(tx, &conversation, texts)
                 });
                 answer(reply, sent);
             }

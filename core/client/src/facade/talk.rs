@@ -11,6 +11,9 @@ use super::{
 use crate::actor::Input;
 use crate::reads;
 
+/// As many texts are said at once.
+const TEXTS_MAX: usize = 100;
+
 #[cfg_attr(feature = "uniffi", uniffi::export)]
 impl Client {
     /// Creates a person's account. It works at once; the relay hears of it with the next connection.
@@ -109,6 +112,18 @@ impl Client {
     pub async fn send_text(&self, chat: ConversationId, text: &str, reply_to: Option<Uid>) -> Result<Uid, ClientError> {
         let text = text.to_owned();
         self.ask(|reply| Input::SendText { chat, text, reply_to, reply }).await
+    }
+
+    /// Says several things, one after the other, as when messages are forwarded: all of them are on this device's disk when
+    /// it returns, or none. At most 100.
+    ///
+    /// # Errors
+    /// As [`Client::send_text`]; [`ClientError::AskUser`] `text.too_many`.
+    pub async fn send_texts(&self, chat: ConversationId, texts: Vec<String>) -> Result<Vec<Uid>, ClientError> {
+        if texts.len() > TEXTS_MAX {
+            return Err(ClientError::ask("text.too_many", format!("{} at once, of {TEXTS_MAX}", texts.len())));
+        }
+        self.ask(|reply| Input::SendTexts { chat, texts, reply }).await
     }
 
     /// Taps a quick reply or a button of `on`, by its title.

@@ -1,6 +1,6 @@
 //! Turns that say something: one transaction holds the message, the ratchet step and the final bytes.
 
-use comptoir_content::{AccountKind, Basis, Body, Content, Marks, Tap, Timestamp, Uid};
+use comptoir_content::{AccountKind, Basis, Body, Content, Marks, Tap, Text, Timestamp, Uid};
 use comptoir_engine::consent::{Weight, weight};
 use comptoir_engine::conversation::Conversation;
 use comptoir_engine::{Refused, limits};
@@ -20,6 +20,28 @@ pub(crate) fn send(
     body: Body,
     basis: Option<Basis>,
 ) -> Result<Uid, TurnError> {
+    let uid = store(tx, conversation, body, basis)?;
+    seal_stored(tx, conversation)?;
+    Ok(uid)
+}
+
+/// Says several texts, one after the other: all of them in this transaction, or none.
+pub(crate) fn send_texts(
+    tx: &mut Tx<'_>,
+    conversation: &ConversationRow,
+    texts: Vec<String>,
+) -> Result<Vec<Uid>, TurnError> {
+    let said = texts.into_iter().map(|body| {
+        let text = Text { body, reply_to: None, quick_replies: Vec::new() };
+        store(tx, conversation, Body::Text(text), None)
+    });
+    let uids = said.collect::<Result<_, _>>()?;
+    seal_stored(tx, conversation)?;
+    Ok(uids)
+}
+
+/// Stores what is said and what has to go out. Nothing of it is sealed yet.
+fn store(tx: &mut Tx<'_>, conversation: &ConversationRow, body: Body, basis: Option<Basis>) -> Result<Uid, TurnError> {
     let me = tx.me()?;
     let own = tx.account_row(me.account)?.ok_or(TurnError::Corrupt { what: "own account" })?;
     let weight = weight(&body);
@@ -48,26 +70,21 @@ pub(crate) fn send(
             },
         )?),
     };
-    queue(tx, conversation, &content, message)?;
+    tx.insert_outbox(conversation.id, "message", content.uid, message, Some(&content.encode()))?;
+    if message.is_some() {
+        tx.notify_chat(conversation.uid);
+    }
     Ok(content.uid)
 }
 
-fn queue(
-    tx: &mut Tx<'_>,
-    conversation: &ConversationRow,
-    content: &Content,
-    message: Option<i64>,
-) -> Result<(), TurnError> {
-    tx.insert_outbox(conversation.id, "message", content.uid, message, Some(&content.encode()))?;
+/// Seals what was stored, or sees to it that it can be.
+fn seal_stored(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), TurnError> {
     match conversation.state {
         Conversation::Opening { .. } | Conversation::Open { .. } => seal_queued(tx, conversation.id)?,
         Conversation::Absent | Conversation::Lost { .. } => members::begin(tx, conversation)?,
         Conversation::Awaiting { .. } => {}
     }
     tx.effect(Effect::Flush);
-    if message.is_some() {
-        tx.notify_chat(conversation.uid);
-    }
     Ok(())
 }
 
