@@ -120,3 +120,10 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let last = complaint.lines().rev().find(|line| !line.trim().is_empty());
     Err(format!("`{name}` failed: {}", last.unwrap_or("it does not say why").trim()))
 }
+
+/// Runs a program that says itself what is wrong.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdin(Stdio::null()).status().map_err(|error| format!("starting `{name}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("`{name}` failed: see above")) }
+}
