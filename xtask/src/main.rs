@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, reason = "what a command finds is its output")]
 
 mod bench;
+mod bindings;
 mod check;
 mod house;
 mod python;
@@ -41,6 +42,19 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         cargo_args: Vec<String>,
     },
+    /// Generates Kotlin, Swift and Python for the library, makes packages of them in `target/bindings`, and says where what
+    /// is public there differs from `bindings/api`.
+    Bindings {
+        /// From the library as people get it. Otherwise from the one that the tests build.
+        #[arg(long)]
+        release: bool,
+        /// Writes the listings of `bindings/api` anew. Look at the difference before you commit it.
+        #[arg(long)]
+        bless: bool,
+        /// Builds the wheel too, and installs it into an environment of its own.
+        #[arg(long)]
+        wheel: bool,
+    },
     /// Measures speed, memory and sizes, beside others that do the same. No figure fails it.
     Bench {
         /// Which benches; all of them when none is named.
@@ -61,6 +75,7 @@ fn main() -> ExitCode {
         Command::Test { arm: true, cargo_args, .. } => test::arm(&house, &cargo_args),
         Command::Test { cargo_args, .. } => test::run(&house, &cargo_args, false),
         Command::Bless { cargo_args } => test::run(&house, &cargo_args, true),
+        Command::Bindings { release, bless, wheel } => bindings::run(&house, release, bless, wheel),
         Command::Bench { names, quick, json } => bench::run(&house, &names, quick, json),
         Command::Check => check::run(&house),
         Command::Tidy => tidy::run(&house),
