@@ -105,6 +105,32 @@ pub async fn play(path: &Path, driver: &Driver) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Runs the example of a language's documentation: it meets Bob (`FRIEND`) at a relay (`RELAY`), says "Bonjour" and ends.
+/// Where a program is started elsewhere, an argument `{dir}` stands for the folder that it belongs into.
+///
+/// # Errors
+/// When it fails, says something else, or Bob hears nothing.
+pub async fn example(driver: &Driver) -> Result<(), Failed> {
+    let mut town = Town::with_real_time().await;
+    let bob = town.arrives("bob").await;
+    bob.syncs().await;
+    let mut command = Command::new(&driver.program);
+    let dir = town.dir.path();
+    let args = driver.args.iter().map(|arg| if arg == "{dir}" { dir.as_os_str() } else { arg.as_ref() });
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.env("RELAY", town.relay_url()).env("FRIEND", bob.link()).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await.map_err(|_| "the example does not end")?;
+    let output = output.map_err(|error| format!("{}: {error}", driver.program.display()))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() || !said.trim_end().ends_with("Bonjour") {
+        return Err(format!("the example ended with {} and said {said:?}", output.status));
+    }
+    bob.until("what the example says", |bob| bob.chats().iter().any(|row| row.preview == "Bonjour").then_some(()))
+        .await;
+    town.stop_relay().await;
+    Ok(())
+}
+
 struct Play {
     town: Town,
     dir: PathBuf,

@@ -8,13 +8,15 @@ mod cache;
 mod install;
 mod kotlin;
 mod phones;
+mod python;
+mod scenarios;
 mod swift;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
-use crate::house::{House, Result, succeed};
+use crate::house::{House, Result};
 
 /// How a step ended. What `?` finds wrong inside a step fails it; `.map_err(Missed::Skipped)?` skips it.
 pub(crate) type Outcome = std::result::Result<Passed, Missed>;
@@ -42,8 +44,13 @@ impl From<String> for Missed {
 type Step = fn(&House) -> Outcome;
 
 /// In this order. A name is one word, since it stands in the line of what was skipped.
-const STEPS: [(&str, Step); 4] =
-    [("ios", phones::ios), ("android", phones::android), ("kotlin", kotlin::step), ("swift", swift::step)];
+const STEPS: [(&str, Step); 5] = [
+    ("python", python::step),
+    ("kotlin", kotlin::step),
+    ("swift", swift::step),
+    ("ios", phones::ios),
+    ("android", phones::android),
+];
 
 /// Runs those that are named, or all of them, whatever becomes of one.
 pub(crate) fn run(house: &House, names: &[String]) -> Vec<(&'static str, Outcome)> {
@@ -67,13 +74,6 @@ fn take(house: &House, name: &str, step: Step) -> Outcome {
         Err(Missed::Skipped(why)) => println!("xtask: {name}: skipped: {why}"),
     }
     outcome
-}
-
-/// The library for this machine, built as the tests build it.
-pub(crate) fn host_library(house: &House) -> Result<PathBuf> {
-    // All that the tests build too: by itself the library would have other features, and be built again.
-    succeed(house.cargo().arg("build"))?;
-    Ok(house.target.join("debug").join("libcomptoir.so"))
 }
 
 /// Writes a file, with its folder. One that is as it should be is left alone, so that nothing is built again because of it.

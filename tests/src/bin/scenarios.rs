@@ -1,9 +1,10 @@
-//! Plays the scenarios with a driver in another language: `scenarios DRIVER [ARGUMENT…]`. Without a driver it lists them.
+//! Plays the scenarios with a driver in another language: `scenarios DRIVER [ARGUMENT…]`. Without a driver it lists them; with
+//! `example PROGRAM [ARGUMENT…]` it runs the example of a language's documentation instead.
 #![allow(clippy::print_stdout, reason = "what it finds is its output")]
 
 use std::process::ExitCode;
 
-use comptoir_tests::scenario::{Driver, all, play};
+use comptoir_tests::scenario::{Driver, all, example, play};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -21,6 +22,19 @@ async fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     };
+    if program == "example" {
+        let Some(program) = args.next() else {
+            println!("which program?");
+            return ExitCode::from(2);
+        };
+        return match example(&Driver { program: program.into(), args: args.collect() }).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                println!("{why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let driver = Driver { program: program.into(), args: args.collect() };
     let only = std::env::var("COMPTOIR_SCENARIO").ok();
     let (mut passed, mut failed) = (0, 0);

@@ -3,25 +3,39 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Missed, Outcome, Passed, host_library, install};
-use crate::house::{House, Result, output, succeed};
+use super::{Missed, Outcome, install, scenarios, write};
+use crate::bindings;
+use crate::house::{House, Result, output};
 
 const PACKAGES: [&str; 2] = ["maven", "default-jdk-headless"];
 /// The oldest Java that `bindings/kotlin/pom.xml` compiles for.
 const JAVA: u32 = 17;
 
-/// The package builds, and its driver loads our library.
+/// The package builds with the driver of the scenarios, and drives the same shop.
 pub(crate) fn step(house: &House) -> Outcome {
     let maven = Maven::ready().map_err(Missed::Skipped)?;
-    let library = host_library(house)?;
+    let bindings = bindings::make(house, false)?;
     let build = house.target.join("shells/kotlin");
+    let examples = build.join("examples");
+    write(&examples.join("Example.kt"), &scenarios::example_of(house, "kotlin")?)?;
     let mut compile = maven.command(&house.root.join("bindings/kotlin"));
-    maven.run(compile.arg(format!("-Dcomptoir.build={}", build.display())).arg("compile"))?;
+    for (name, folder) in
+        [("build", &build), ("generated", &bindings.generated.join("kotlin")), ("examples", &examples)]
+    {
+        compile.arg(format!("-Dcomptoir.{name}={}", folder.display()));
+    }
+    maven.run(compile.arg("compile"))?;
 
-    let mut driver = Command::new("java");
-    driver.arg("-cp").arg(format!("{0}/classes:{0}/lib/*", build.display()));
-    succeed(driver.arg("app.comptoir.driver.MainKt").arg(library))?;
-    Ok(Passed { checks: 1, note: "the package builds and its driver loads the library".to_owned() })
+    let libraries = bindings.library.parent().unwrap_or(&house.target);
+    let run = |main: &str| {
+        let mut java = Command::new("java");
+        // Many of them start, and none lives long.
+        java.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]);
+        java.arg(format!("-Djna.library.path={}", libraries.display()));
+        java.arg("-cp").arg(format!("{0}/classes:{0}/lib/*", build.display())).arg(main);
+        java
+    };
+    scenarios::play(house, &run("app.comptoir.driver.DriverKt"), &run("ExampleKt"))
 }
 
 /// Maven, and the Java it runs on.
