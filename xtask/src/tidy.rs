@@ -2,6 +2,7 @@
 //! sentence that says what to do.
 
 mod arrows;
+mod facade;
 mod lock;
 mod migrations;
 mod paths;
@@ -33,6 +34,7 @@ fn report(findings: &[String]) -> Result<bool> {
 
 fn findings(house: &House) -> Result<Vec<String>> {
     let mut findings = arrows::findings(&house.metadata);
+    findings.extend(facade::findings(&house.root)?);
     findings.extend(lock::findings(&house.root)?);
     findings.extend(paths::findings(&house.root)?);
     findings.extend(sources::findings(&house.root)?);
