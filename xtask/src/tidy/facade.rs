@@ -15,6 +15,40 @@ const FACADE: &str = "core/client/src/facade";
 const SCAFFOLDING: (&str, &str) = ("core/client/src/lib.rs", "setup_scaffolding!");
 /// What re-exports it.
 const BINDINGS: &str = "bindings/";
+/// What Swift keeps for itself and Rust does not. UniFFI quotes these as Swift wants it, also in the header, which is C.
+const SWIFTS_OWN: [&str; 31] = [
+    "associatedtype",
+    "catch",
+    "case",
+    "class",
+    "default",
+    "defer",
+    "deinit",
+    "extension",
+    "fallthrough",
+    "fileprivate",
+    "func",
+    "guard",
+    "import",
+    "init",
+    "inout",
+    "internal",
+    "is",
+    "nil",
+    "open",
+    "operator",
+    "precedencegroup",
+    "protocol",
+    "public",
+    "repeat",
+    "rethrows",
+    "subscript",
+    "switch",
+    "throw",
+    "throws",
+    "typealias",
+    "var",
+];
 
 pub(super) fn findings(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
@@ -125,6 +159,9 @@ fn foreign_rules(described: &ItemTrait, findings: &mut Vec<String>) {
         .filter_map(|item| if let TraitItem::Fn(function) = item { Some(function) } else { None });
     for function in functions {
         let name = format!("{}::{}", described.ident, function.sig.ident);
+        if SWIFTS_OWN.iter().any(|word| function.sig.ident == word) {
+            findings.push(format!("`{name}` is of a shell and named as Swift names something else: name it otherwise"));
+        }
         if !returns_a_result(&function.sig) {
             findings
                 .push(format!("`{name}` is of a shell: it returns a `Result`, or an exception in it is a panic here"));
@@ -250,6 +287,13 @@ mod tests {
             "#[u_export(foreign)] trait A { fn b(self: Arc<Self>) -> Result<(), E>; }",
             &["`A::b` is of a shell: it takes"],
         );
+    }
+
+    #[test]
+    fn words_of_swift_are_found() {
+        let text =
+            "#[u_export(foreign)] trait A { fn open(&self) -> Result<(), E>; fn shown(&self) -> Result<(), E>; }";
+        check(text, &["`A::open` is of a shell and named"]);
     }
 
     #[test]
