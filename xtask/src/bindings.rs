@@ -55,6 +55,12 @@ pub(crate) fn check_listings(house: &House, bindings: &Bindings) -> Result<()> {
     }
 }
 
+/// Whether another build of the library, such as a phone's, has the same bindings as this machine's.
+pub(crate) fn are_the_same(house: &House, library: &Path) -> Result<bool> {
+    let ours = read(&make(house, false)?.generated)?;
+    Ok(read(&generate(house, library, &house.target.join("phones/bindings"))?)? == ours)
+}
+
 /// Builds the library, has its bindings generated, and puts the packages together.
 ///
 /// The library of a release is built by itself; the other one as the tests build it, with the points where it can be told

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Missed, Outcome, Passed, install, write};
+use crate::bindings;
 use crate::house::{House, Result, host, output, succeed};
 
 const IOS: &str = "aarch64-apple-ios";
@@ -35,7 +36,10 @@ pub(crate) fn ios(house: &House) -> Outcome {
 pub(crate) fn android(house: &House) -> Outcome {
     let library = android_library(house)?;
     let checks = look_at(&Library::read(&library)?)?;
-    Ok(Passed { checks: checks + 1, note: format!("{} is as a phone wants it", library.display()) })
+    if !bindings::are_the_same(house, &library)? {
+        return Err(Missed::Failed("what is generated from it is not what this machine's library gives".to_owned()));
+    }
+    Ok(Passed { checks: checks + 2, note: format!("{} is as a phone wants it", library.display()) })
 }
 
 /// The library for Android, linked. It cannot be loaded; whatever reads its symbols can use it, such as UniFFI's bindgen.
