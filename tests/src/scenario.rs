@@ -117,9 +117,10 @@ pub async fn example(driver: &Driver) -> Result<(), Failed> {
     let mut command = Command::new(&driver.program);
     let dir = town.dir.path();
     let args = driver.args.iter().map(|arg| if arg == "{dir}" { dir.as_os_str() } else { arg.as_ref() });
-    command.args(args).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit());
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped());
     command.env("RELAY", town.relay_url()).env("FRIEND", bob.link()).kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output()).await.map_err(|_| "the example does not end")?;
+    let child = command.spawn().map_err(|error| format!("{}: {error}", driver.program.display()))?;
+    let output = timeout(PATIENCE, child.wait_with_output()).await.map_err(|_| "the example does not end")?;
     let output = output.map_err(|error| format!("{}: {error}", driver.program.display()))?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() || !said.trim_end().ends_with("Bonjour") {
