@@ -123,6 +123,13 @@ impl Town {
         self.relay = Some(start_relay(self.dir.path(), Some(self.address), self.now_ms.as_ref()).await);
     }
 
+    /// It comes back under the same address, and takes itself for somebody else: nobody is let in.
+    pub async fn start_relay_as(&mut self, name: &str) {
+        let mut config = comptoir_relay::Config::local(self.relay_dir());
+        (config.listen, config.names) = (self.address, vec![name.to_owned()]);
+        self.relay = Some(open_relay(config, self.now_ms.as_ref()).await);
+    }
+
     /// A person's phone, opened again from its folder when it was there before.
     pub fn open(&self, name: &str) -> Person {
         let client =

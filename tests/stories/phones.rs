@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use comptoir_client::{Change, ChangeListener, Client, ClientError, PaymentSheet, Place, Sheet, ShellError};
+use comptoir_client::{
+    Change, ChangeListener, Client, ClientError, Connection, PaymentSheet, Place, Sheet, ShellError,
+};
 use comptoir_tests::scenario::nothing_is_locked;
 use comptoir_tests::shop::types_card;
 use comptoir_tests::{PATIENCE, Person, Town};
@@ -236,4 +238,24 @@ async fn a_second_process_hears_that_the_store_is_in_use() {
     other.shutdown().unwrap();
     alice.client.resume().unwrap();
     refused("after she is back");
+}
+
+#[tokio::test]
+async fn a_device_that_is_not_let_in_is_told_so_and_tries_on() {
+    let mut town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    alice.syncs().await;
+    town.stop_relay().await;
+    town.start_relay_as("elsewhere.example:443").await;
+    match alice.client.sync(None).await {
+        Err(ClientError::SignInAgain { code, .. }) => assert_eq!(code, "relay.unauthenticated"),
+        other => panic!("{other:?}"),
+    }
+    let connection = alice.client.status().unwrap().connection;
+    assert!(matches!(connection, Connection::Refused { code, .. } if code == "relay.unauthenticated"));
+    town.stop_relay().await;
+    town.start_relay().await;
+    alice.client.connect().unwrap();
+    alice.until("the relay", |alice| alice.is_online().then_some(())).await;
+    alice.syncs().await;
 }

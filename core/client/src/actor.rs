@@ -2,6 +2,8 @@
 
 mod relay;
 
+pub(crate) use relay::VERSION;
+
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};

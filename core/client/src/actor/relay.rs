@@ -10,6 +10,9 @@ use crate::link::{Command, Lost, News, Tag};
 use crate::store::Question;
 use crate::turns::{account, answered, checkout, contacts, flush, held, members, receive};
 
+/// The relay and this core do not understand each other.
+pub(crate) const VERSION: &str = "relay.version";
+
 impl Actor {
     /// One envelope, one turn. What one of them opens (a commit, an invitation) asks for the others again by itself.
     pub(super) fn retry_held(&mut self, conversation: ConversationId) -> Result<(), TurnError> {
@@ -106,7 +109,9 @@ impl Actor {
                         if actor.turn(|tx| account::not_let_in(tx, code))? {
                             return actor.log_in();
                         }
-                        actor.connection = Connection::Refused { code: reason(code).to_owned(), detail };
+                        if let Some(reason) = for_good(code) {
+                            actor.connection = Connection::Refused { code: reason.to_owned(), detail };
+                        }
                         Ok(())
                     });
                 }
@@ -193,15 +198,17 @@ impl Actor {
     }
 }
 
-/// Why the relay does not let a device in, as a key of the registry of reasons.
-fn reason(code: wire::ErrorCode) -> &'static str {
+/// Why the relay will not let this device in until a person does something, as a key of the registry of reasons. Whatever
+/// else it says is over by itself: a device that it does not know yet is waiting for its sibling to say that it is one.
+fn for_good(code: wire::ErrorCode) -> Option<&'static str> {
     match code {
-        wire::ErrorCode::Forbidden => "relay.removed",
-        wire::ErrorCode::Unauthenticated => "relay.unauthenticated",
-        wire::ErrorCode::UnknownDevice | wire::ErrorCode::Conflict | wire::ErrorCode::NotFound => {
-            "relay.unknown_device"
-        }
-        wire::ErrorCode::BadFrame | wire::ErrorCode::TooLarge => "relay.version",
-        wire::ErrorCode::RateLimited | wire::ErrorCode::Unavailable => "relay.unavailable",
+        wire::ErrorCode::Forbidden => Some("relay.removed"),
+        wire::ErrorCode::Unauthenticated => Some("relay.unauthenticated"),
+        wire::ErrorCode::BadFrame | wire::ErrorCode::TooLarge => Some(VERSION),
+        wire::ErrorCode::UnknownDevice
+        | wire::ErrorCode::Conflict
+        | wire::ErrorCode::NotFound
+        | wire::ErrorCode::RateLimited
+        | wire::ErrorCode::Unavailable => None,
     }
 }

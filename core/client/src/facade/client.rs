@@ -152,7 +152,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::TryAgain`] `call.canceled`; it goes on in the background. [`ClientError::SignInAgain`] when the relay
-    /// does not let this device in. [`ClientError::TryAgain`] `core.suspended`.
+    /// does not let this device in any more, such as `relay.removed`; [`ClientError::UpdateApp`] `relay.version`.
+    /// [`ClientError::TryAgain`] `core.suspended`.
     pub async fn sync(&self, cancel: Option<Arc<CancelToken>>) -> Result<(), ClientError> {
         let synced = self.sync_with(|_| {});
         let Some(cancel) = cancel else {
@@ -211,7 +212,10 @@ impl Client {
             let now = status.borrow_and_update().clone();
             progress(&now);
             if let Connection::Refused { code, detail } = now.connection {
-                return Err(ClientError::SignInAgain { code, detail });
+                return Err(match code.as_str() {
+                    actor::VERSION => ClientError::UpdateApp { code, detail },
+                    _ => ClientError::SignInAgain { code, detail },
+                });
             }
             if now.connection == Connection::Online && now.caught_up && now.unsent == 0 && now.asking == 0 {
                 return Ok(());
