@@ -9,6 +9,7 @@
 //! - [`opening`], [`page`], [`search`], [`commit`]: a phone's store with 1,000 chats and 100,000 messages.
 //! - [`turns`]: what sending and receiving cost the one writer.
 //! - [`mailboxes`], [`sockets`], [`idle`]: the relay's store, its whole path, and a connection that says nothing.
+//! - [`languages`]: what a call costs from another language.
 //! - [`binary`]: what one has to download.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "whatever else comes ends the bench and is told")]
@@ -16,6 +17,7 @@
 pub mod binary;
 pub mod commit;
 pub mod idle;
+pub mod languages;
 pub mod mailboxes;
 pub mod opening;
 pub mod page;
@@ -75,7 +77,7 @@ pub struct Bench {
 }
 
 /// All of them, in the order of the table.
-pub const BENCHES: [Bench; 9] = [
+pub const BENCHES: [Bench; 10] = [
     Bench { name: "opening", about: "open a store of 1,000 chats and list the first of them", run: opening::run },
     Bench { name: "page", about: "a page of 50 messages out of 100,000", run: page::run },
     Bench { name: "search", about: "find words in 100,000 messages", run: search::run },
@@ -84,6 +86,7 @@ pub const BENCHES: [Bench; 9] = [
     Bench { name: "mailboxes", about: "the relay's store: deposit, fetch, acknowledge", run: mailboxes::run },
     Bench { name: "sockets", about: "the whole relay: accept, deliver, acknowledge", run: sockets::run },
     Bench { name: "idle", about: "memory of a connection that says nothing", run: idle::run },
+    Bench { name: "languages", about: "the library through Python, Kotlin and Swift", run: languages::run },
     Bench { name: "binary", about: "size of the program", run: binary::run },
 ];
 

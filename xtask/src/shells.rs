@@ -62,6 +62,20 @@ pub(crate) fn names() -> [&'static str; STEPS.len()] {
     STEPS.map(|(name, _)| name)
 }
 
+/// The programs of `benches/languages`, each as its name and arguments. One that cannot be built here is left out, with a line.
+pub(crate) fn bench(house: &House) -> Vec<(&'static str, Vec<String>)> {
+    type Build = fn(&House) -> std::result::Result<Vec<String>, Missed>;
+    let builds: [(&str, Build); 3] = [("python", python::bench), ("kotlin", kotlin::bench), ("swift", swift::bench)];
+    let built = builds.into_iter().filter_map(|(language, build)| match build(house) {
+        Ok(program) => Some((language, program)),
+        Err(Missed::Failed(why) | Missed::Skipped(why)) => {
+            println!("xtask: {language} is not measured: {why}");
+            None
+        }
+    });
+    built.collect()
+}
+
 fn take(house: &House, name: &str, step: Step) -> Outcome {
     println!("xtask: {name}");
     let started = Instant::now();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{Missed, Outcome, install, scenarios, write};
-use crate::bindings;
+use crate::bindings::{self, Bindings};
 use crate::house::{House, Result, output};
 
 const PACKAGES: [&str; 2] = ["maven", "default-jdk-headless"];
@@ -13,18 +13,11 @@ const JAVA: u32 = 17;
 
 /// The package builds with the driver of the scenarios, and drives the same shop.
 pub(crate) fn step(house: &House) -> Outcome {
-    let maven = Maven::ready().map_err(Missed::Skipped)?;
     let bindings = bindings::make(house, false)?;
     let build = house.target.join("shells/kotlin");
     let examples = build.join("examples");
     write(&examples.join("Example.kt"), &scenarios::example_of(house, "kotlin")?)?;
-    let mut compile = maven.command(&house.root.join("bindings/kotlin"));
-    for (name, folder) in
-        [("build", &build), ("generated", &bindings.generated.join("kotlin")), ("examples", &examples)]
-    {
-        compile.arg(format!("-Dcomptoir.{name}={}", folder.display()));
-    }
-    maven.run(compile.arg("compile"))?;
+    compile(house, &bindings, &build, &examples)?;
 
     let libraries = bindings.library.parent().unwrap_or(&house.target);
     let run = |main: &str| {
@@ -36,6 +29,28 @@ pub(crate) fn step(house: &House) -> Outcome {
         java
     };
     scenarios::play(house, &run("app.comptoir.driver.DriverKt"), &run("ExampleKt"))
+}
+
+/// The package with the driver and the programs of another folder.
+fn compile(house: &House, bindings: &Bindings, build: &Path, programs: &Path) -> std::result::Result<(), Missed> {
+    let maven = Maven::ready().map_err(Missed::Skipped)?;
+    let mut compile = maven.command(&house.root.join("bindings/kotlin"));
+    let generated = bindings.generated.join("kotlin");
+    for (name, folder) in [("build", build), ("generated", &generated), ("examples", programs)] {
+        compile.arg(format!("-Dcomptoir.{name}={}", folder.display()));
+    }
+    maven.run(compile.arg("compile"))
+}
+
+/// The bench, with the library as people get it.
+pub(super) fn bench(house: &House) -> std::result::Result<Vec<String>, Missed> {
+    let bindings = bindings::make(house, true)?;
+    let build = house.target.join("shells/kotlin-bench");
+    compile(house, &bindings, &build, &house.root.join("benches/languages"))?;
+    let libraries = bindings.library.parent().unwrap_or(&house.target);
+    let path = format!("-Djna.library.path={}", libraries.display());
+    let classes = format!("{0}/classes:{0}/lib/*", build.display());
+    Ok(["java", &path, "-cp", &classes, "app.comptoir.bench.BenchKt"].map(str::to_owned).to_vec())
 }
 
 /// Maven, and the Java it runs on.

@@ -22,3 +22,11 @@ pub(crate) fn step(house: &House) -> Outcome {
     };
     scenarios::play(house, &run(&house.root.join("tests/drivers/driver.py")), &run(&example))
 }
+
+/// The bench, with the library as people get it.
+pub(super) fn bench(house: &House) -> Result<Vec<String>, Missed> {
+    let bindings = bindings::make(house, true)?;
+    let bench = house.root.join("benches/languages/bench.py");
+    let package = format!("PYTHONPATH={}", bindings.python.display());
+    Ok(vec!["env".to_owned(), package, "python3".to_owned(), bench.display().to_string()])
+}

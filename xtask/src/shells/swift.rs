@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::cache::Cache;
 use super::{Missed, Outcome, install, scenarios, write};
-use crate::bindings;
+use crate::bindings::{self, Bindings};
 use crate::house::{House, Result, output, succeed};
 
 const RELEASE: &str = "trixie";
@@ -24,20 +24,14 @@ pub(crate) fn step(house: &House) -> Outcome {
     let swift = Swift::ready().map_err(Missed::Skipped)?;
     let bindings = bindings::make(house, false)?;
     let package = house.target.join("shells/swift");
-    let driver = house.root.join("tests/drivers/driver.swift");
-    let driver = fs::read_to_string(&driver).map_err(|error| format!("reading {}: {error}", driver.display()))?;
-    write(&package.join("Package.swift"), PACKAGE)?;
+    let driver = source(&house.root.join("tests/drivers/driver.swift"))?;
     write(&package.join("Sources/driver/driver.swift"), &driver)?;
     write(&package.join("Sources/example/main.swift"), &scenarios::example_of(house, "swift")?)?;
-
-    let libraries = bindings.library.parent().unwrap_or(&house.target);
-    let folders: [(&Path, &str); 3] = [(&package, "/package"), (&bindings.swift, "/comptoir"), (libraries, "/library")];
-    let mut build = swift.command(&folders, "swift");
-    succeed(build.args(["build", "--quiet", "--package-path", "/package"]))?;
+    let folders = build(house, &swift, &bindings, &package, &["driver", "example"], "debug")?;
 
     // What the scenarios hand over are files below the system's folder for such.
     let scratch = env::temp_dir();
-    let mut seen = folders.to_vec();
+    let mut seen: Vec<(&Path, &str)> = folders.iter().map(|(here, there)| (here.as_path(), *there)).collect();
     let place = scratch.to_string_lossy().into_owned();
     seen.push((&scratch, &place));
     let driver = swift.command(&seen, "/package/.build/debug/driver");
@@ -46,8 +40,46 @@ pub(crate) fn step(house: &House) -> Outcome {
     scenarios::play(house, &driver, &example)
 }
 
-/// The driver and the example beside the package that they use. Debian's library for observation misses a symbol of the
-/// runtime that nothing here calls.
+/// The bench, with the library as people get it.
+pub(super) fn bench(house: &House) -> std::result::Result<Vec<String>, Missed> {
+    let swift = Swift::ready().map_err(Missed::Skipped)?;
+    let bindings = bindings::make(house, true)?;
+    let package = house.target.join("shells/swift-bench");
+    write(&package.join("Sources/bench/main.swift"), &source(&house.root.join("benches/languages/bench.swift"))?)?;
+    let mut folders = build(house, &swift, &bindings, &package, &["bench"], "release")?;
+    let place = house.target.to_string_lossy().into_owned();
+    folders.push((house.target.clone(), &place));
+    let seen: Vec<(&Path, &str)> = folders.iter().map(|(here, there)| (here.as_path(), *there)).collect();
+    let bench = swift.command(&seen, "/package/.build/release/bench");
+    let words = std::iter::once(bench.get_program()).chain(bench.get_args());
+    Ok(words.map(|word| word.to_string_lossy().into_owned()).collect())
+}
+
+/// Builds programs beside the package that they use. Gives the folders that they see.
+fn build(
+    house: &House,
+    swift: &Swift,
+    bindings: &Bindings,
+    package: &Path,
+    programs: &[&str],
+    configuration: &str,
+) -> Result<Vec<(PathBuf, &'static str)>> {
+    let targets: String = programs.iter().map(|name| TARGET.replace("NAME", name)).collect();
+    write(&package.join("Package.swift"), &PACKAGE.replace("TARGETS", &targets))?;
+    let libraries = bindings.library.parent().unwrap_or(&house.target).to_owned();
+    let folders =
+        vec![(package.to_owned(), "/package"), (bindings.swift.clone(), "/comptoir"), (libraries, "/library")];
+    let seen: Vec<(&Path, &str)> = folders.iter().map(|(here, there)| (here.as_path(), *there)).collect();
+    let mut build = swift.command(&seen, "swift");
+    succeed(build.args(["build", "--quiet", "--configuration", configuration, "--package-path", "/package"]))?;
+    Ok(folders)
+}
+
+fn source(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))
+}
+
+/// Debian's library for observation misses a symbol of the runtime that nothing here calls.
 const PACKAGE: &str = r#"// swift-tools-version: 6.0
 import PackageDescription
 
@@ -57,14 +89,14 @@ let link = LinkerSetting.unsafeFlags([
 let uses: [Target.Dependency] = [.product(name: "Comptoir", package: "comptoir")]
 
 let package = Package(
-    name: "Drivers",
+    name: "Programs",
     dependencies: [.package(path: "/comptoir")],
     targets: [
-        .executableTarget(name: "driver", dependencies: uses, linkerSettings: [link]),
-        .executableTarget(name: "example", dependencies: uses, linkerSettings: [link]),
-    ]
+TARGETS    ]
 )
 "#;
+
+const TARGET: &str = "        .executableTarget(name: \"NAME\", dependencies: uses, linkerSettings: [link]),\n";
 
 /// A root folder with Swift in it.
 pub(crate) struct Swift {
