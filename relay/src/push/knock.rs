@@ -4,7 +4,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
@@ -101,7 +101,8 @@ impl Knocker {
             .header("ttl", self.ttl_s)
             .header("urgency", "high")
             .header("topic", TOPIC)
-            .body("");
+            // Nothing follows, said aloud: some servers refuse a POST that does not say how long it is.
+            .header(CONTENT_LENGTH, 0);
         match knock.send().await {
             // The rest of the answer is not read: the connection is closed on it.
             Ok(answer) => said(answer.status(), answer.headers()),

@@ -86,7 +86,7 @@ impl Driver {
                 _ => Arc::new(OddVault(|| Err(ShellError::Unavailable { detail: "locked".to_owned() }))),
             };
             let client =
-                Client::open(Config { dir: PathBuf::from(text("dir")), vault, sheet: Some(Arc::new(Sheets)) })?;
+                Client::open(Config { dir: PathBuf::from(text("dir")), vault, sheet: Some(Arc::new(Sheets)), push: None })?;
             *self.client.lock().expect("no panic") = Some(client);
             return Ok(Value::Null);
         }

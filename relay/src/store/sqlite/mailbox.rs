@@ -45,6 +45,7 @@ struct Head {
     push_endpoint: bool,
     wake_up: i64,
     knock_at_ms: Option<i64>,
+    knocks: u32,
 }
 
 pub(super) fn deposit_one(
@@ -59,7 +60,7 @@ pub(super) fn deposit_one(
     let head = db
         .prepare_cached(
             "SELECT device_no, account, removed_at_ms IS NOT NULL AS removed, head_seq, messages, size_bytes,
-                    expires_at_ms, push_endpoint IS NOT NULL AS push_endpoint, wake_up, knock_at_ms
+                    expires_at_ms, push_endpoint IS NOT NULL AS push_endpoint, wake_up, knock_at_ms, knocks
              FROM device JOIN account USING (account_no) WHERE device = ?1",
         )?
         .query_row([envelope.to.0], |row| {
@@ -74,6 +75,7 @@ pub(super) fn deposit_one(
                 push_endpoint: row.get("push_endpoint")?,
                 wake_up: row.get("wake_up")?,
                 knock_at_ms: row.get("knock_at_ms")?,
+                knocks: row.get("knocks")?,
             })
         })
         .optional()?;
@@ -134,6 +136,8 @@ pub(super) fn deposit_one(
     // The first urgent one of an absence owes a wake-up, in the same transaction: no crash comes between the two.
     let (wake_up, knock_at_ms) = match (head.wake_up, envelope.urgent && head.push_endpoint) {
         (AWAY, true) => (OWED, Some(now_ms)),
+        // Owed for what was left behind, and not tried yet: this one does not wait as that one may.
+        (OWED, true) if head.knocks == 0 => (OWED, head.knock_at_ms.map(|at_ms| at_ms.min(now_ms))),
         (wake_up, _) => (wake_up, head.knock_at_ms),
     };
     db.prepare_cached(
