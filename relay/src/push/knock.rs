@@ -8,13 +8,14 @@ use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, RET
 use reqwest::redirect::Policy;
 use reqwest::{Client, StatusCode, Url};
 
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
+
 use super::address::{NotPublic, Reach};
 use super::vapid::Vapid;
 
 /// How long it may take to be connected.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
-/// Connections that are kept for the next knock at the same push service.
-const IDLE_PER_HOST: usize = 2;
 /// All wake-ups of a device are one: a later one takes the place of one that still waits for the phone.
 const TOPIC: &str = "comptoir";
 /// The longest that push services keep a message, in seconds: 28 days.
@@ -53,7 +54,8 @@ impl Knocker {
             .redirect(Policy::none())
             .no_proxy()
             .dns_resolver(reach)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
+            // None is kept: each is made to an address that was just looked at, and nothing is said of it later.
+            .pool_max_idle_per_host(0)
             .build()?;
         Ok(Self { client, reach, vapid, ttl_s: ttl_s.min(KEPT_MAX_S) })
     }
@@ -103,7 +105,8 @@ impl Knocker {
             .header("topic", TOPIC)
             // Nothing follows, said aloud: some servers refuse a POST that does not say how long it is.
             .header(CONTENT_LENGTH, 0);
-        match knock.send().await {
+        // The libraries below write down whom they call, on their finer levels: here nobody listens.
+        match knock.send().with_subscriber(NoSubscriber::default()).await {
             // The rest of the answer is not read: the connection is closed on it.
             Ok(answer) => said(answer.status(), answer.headers()),
             Err(error) if leads_home(&error) => Answer::Refused,
