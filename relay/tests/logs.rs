@@ -71,8 +71,10 @@ async fn the_log_names_nobody() {
     let here = push_service.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = push_service.accept().await {
-            let mut head = [0; 4096];
-            stream.read(&mut head).await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
             stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         }
     });
