@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Opens the client in this folder, or makes a new one.
 pub(crate) fn open(dir: &Path) -> Result<Arc<Client>> {
     let vault = Arc::new(FileVault::new(dir.with_extension("key")));
-    Ok(Client::open(Config { dir: dir.to_owned(), vault, sheet: None })?)
+    Ok(Client::open(Config { dir: dir.to_owned(), vault, sheet: None, push: None })?)
 }
 
 /// A phone that has been in use for a while.

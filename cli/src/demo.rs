@@ -231,7 +231,7 @@ fn open_alice(dir: &Path) -> Result<Arc<Client>, Failure> {
     let home = dir.join("alice");
     fs::create_dir_all(&home).map_err(|error| Failure::failed("storage.io", error))?;
     let vault = Arc::new(FileVault::new(home.join("core.key")));
-    Ok(Client::open(Config { dir: home, vault, sheet: None })?)
+    Ok(Client::open(Config { dir: home, vault, sheet: None, push: None })?)
 }
 
 struct Town {

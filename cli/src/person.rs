@@ -41,7 +41,7 @@ impl Home {
             std::fs::create_dir_all(&dir)
                 .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", dir.display())))?;
         }
-        Ok(Client::open(Config { dir, vault, sheet: None })?)
+        Ok(Client::open(Config { dir, vault, sheet: None, push: None })?)
     }
 
     /// Opens a core that has an account.

@@ -67,7 +67,7 @@ pub(crate) type ShopClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Opens the core of the shop in `dir`.
 pub(crate) fn open_core(dir: &Path, clock: Option<ShopClock>) -> Result<Arc<Client>, ClientError> {
     let vault = Arc::new(FileVault::new(dir.join(VAULT)));
-    let config = ClientConfig { dir: dir.join(CORE), vault, sheet: None };
+    let config = ClientConfig { dir: dir.join(CORE), vault, sheet: None, push: None };
     Client::open_headless(config, Setting { clock, extension: Some(till::EXTENSION) })
 }
 

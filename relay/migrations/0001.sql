@@ -41,9 +41,19 @@ CREATE TABLE device (
     size_bytes      INTEGER NOT NULL DEFAULT 0,
     -- When the newest envelope expires. No later one expires earlier, so that what is forgotten is always the oldest.
     expires_at_ms   INTEGER NOT NULL DEFAULT 0,
-    last_resort     BLOB
+    last_resort     BLOB,
+    -- Where to knock when something urgent comes while the device is away.
+    push_endpoint   TEXT,
+    -- Connections so far: an old one that ends does not speak for a newer one.
+    visits          INTEGER NOT NULL DEFAULT 0,
+    -- The device's wake-up: 0 away, and nothing urgent came · 1 connected · 2 owed · 3 sent, until it connects again.
+    wake_up         INTEGER NOT NULL DEFAULT 0,
+    -- Of a wake-up that is owed: when to try, and how often it was tried.
+    knock_at_ms     INTEGER,
+    knocks          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX device_of_account ON device (account_no);
+CREATE INDEX device_owed ON device (knock_at_ms) WHERE wake_up = 2;
 
 CREATE TABLE envelope (
     device_no       INTEGER NOT NULL REFERENCES device,

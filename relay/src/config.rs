@@ -40,6 +40,8 @@ pub struct Config {
     pub limits: Limits,
     #[serde(default)]
     pub quotas: Quotas,
+    #[serde(default)]
+    pub push: Push,
 }
 
 /// PEM files.
@@ -115,6 +117,40 @@ impl Default for Limits {
     }
 }
 
+/// Wake-ups for devices that are away (Web Push, UnifiedPush): empty messages to the push services that devices name.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Push {
+    /// Without it no device is woken, and none is asked where to knock. What was told before is kept.
+    pub enabled: bool,
+    /// Knock on this machine too, also without TLS: for tests. All other private addresses stay out of reach.
+    pub loopback: bool,
+    /// Whom a push service may write to about this relay, as `mailto:` or `https:`. Some take no wake-ups without it.
+    pub contact: Option<String>,
+    /// Wake-ups under way at the same time.
+    pub at_once_max: u32,
+    /// For a push service to answer.
+    pub answer_ms: u64,
+    /// How often a wake-up is tried.
+    pub tries_max: u32,
+    /// After the first try, give or take a fifth; then twice as long each time, up to an hour.
+    pub retry_ms: u64,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            loopback: false,
+            contact: None,
+            at_once_max: 32,
+            answer_ms: 10_000,
+            tries_max: 8,
+            retry_ms: 30_000,
+        }
+    }
+}
+
 /// How fast anybody may ask. Connections from the relay's own machine are not counted by network.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -176,6 +212,7 @@ impl Config {
             operator_listen: free,
             limits: Limits { disk_free_min_percent: 0, ..Limits::default() },
             quotas: Quotas::default(),
+            push: Push::default(),
         }
     }
 
@@ -223,6 +260,13 @@ impl Config {
         if limits.disk_free_min_percent > 100 {
             return refuse("limits.disk_free_min_percent", "more than 100");
         }
+        let is_contact = |contact: &str| {
+            (contact.starts_with("mailto:") || contact.starts_with("https:"))
+                && contact.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+        };
+        if self.push.contact.as_deref().is_some_and(|contact| !is_contact(contact)) {
+            return refuse("push.contact", "begins with mailto: or https:, without spaces or quotation marks");
+        }
         for (field, value, max) in [
             ("limits.envelope_bytes_max", limits.envelope_bytes_max as u64, limits::ENVELOPE_BYTES_MAX as u64),
             (
@@ -243,6 +287,10 @@ impl Config {
             ("limits.ping_ms", limits.ping_ms, limits.idle_ms),
             ("limits.idle_ms", limits.idle_ms, 86_400_000),
             ("limits.write_ms", limits.write_ms, 600_000),
+            ("push.at_once_max", self.push.at_once_max.into(), 10_000),
+            ("push.answer_ms", self.push.answer_ms, 600_000),
+            ("push.tries_max", self.push.tries_max.into(), 100),
+            ("push.retry_ms", self.push.retry_ms, 3_600_000),
         ] {
             if !(1..=max).contains(&value) {
                 return Err(ConfigError::Field { field, why: format!("{value} is not within 1..={max}") });
@@ -302,6 +350,7 @@ mod tests {
     fn a_file_with_two_lines_is_enough() {
         check("", &[], Ok(()));
         check("[quotas]\nclaims = { burst = 1, refill_ms = 5 }", &[], Ok(()));
+        check("[push]\nenabled = false\ncontact = 'mailto:relay@example.org'", &[], Ok(()));
     }
 
     #[test]
@@ -317,6 +366,9 @@ mod tests {
         check("[limits]\nkeep_days = 0", &[], Err("limits.keep_days"));
         check("[limits]\ndisk_free_min_percent = 101", &[], Err("limits.disk_free_min_percent"));
         check("[quotas]\nclaims = { burst = 1 }", &[], Err("refill_ms"));
+        check("[push]\ncontact = 'relay@example.org'", &[], Err("push.contact: begins with mailto: or https:"));
+        check("[push]\ncontact = 'mailto:a\"@example.org'", &[], Err("push.contact"));
+        check("[push]\ntries_max = 0", &[], Err("push.tries_max: 0 is not within 1..=100"));
         check("names = ['relay.example']", &[], Err("names"));
     }
 

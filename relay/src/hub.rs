@@ -40,11 +40,11 @@ impl Hub {
         }
     }
 
-    /// Says that there may be something in the device's mailbox.
-    pub(crate) fn wake(&self, device: DeviceId) {
-        if let Some(line) = self.lines().get(&device) {
-            line.wake.notify_one();
-        }
+    /// Says that there may be something in the device's mailbox. False when it is not connected.
+    pub(crate) fn wake(&self, device: DeviceId) -> bool {
+        let lines = self.lines();
+        let line = lines.get(&device);
+        line.inspect(|line| line.wake.notify_one()).is_some()
     }
 
     /// Ends the device's connection, if it has one.

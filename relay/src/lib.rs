@@ -10,6 +10,7 @@
 //! - [`Config`]: what an operator sets; [`Relay::start`] and [`Running`]: its life (`server.rs`).
 //! - `socket/`: one connection: the request, the half that reads, the half that writes.
 //! - `hub.rs`: which device is connected; a wake-up is a hint, the data always comes from the store.
+//! - `push/`: wake-ups for devices that are away: empty, one for each absence, never on the way of a deposit.
 //! - [`RelayStore`] and `store/sqlite/`: the database; [`conformance`] is the contract of every store.
 //!
 //! One message on its way: Alice's phone sends `Deposit`; `socket/requests.rs` asks the store; the writer thread commits
@@ -44,18 +45,19 @@ mod membership;
 mod metrics;
 mod network;
 mod operator;
+mod push;
 mod server;
 mod socket;
 mod store;
 mod tls;
 
 pub use clock::Clock;
-pub use config::{Config, ConfigError, ENVIRONMENT_PREFIX, Limits, Quotas, Tls};
+pub use config::{Config, ConfigError, ENVIRONMENT_PREFIX, Limits, Push, Quotas, Tls};
 pub use membership::between;
 pub use server::{Relay, Running, StartError};
 pub use store::{
-    Appended, Commit, Created, Device, Expired, Health, LogHead, Mailbox, Opening, QuotaKey, Rate, RelayStore, Removed,
-    Retention, Spend, Spent, SqliteStore, StoreError,
+    ABSENCE_MS, Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead, Mailbox, Opening,
+    QuotaKey, Rate, RelayStore, Removed, Retention, Spend, Spent, SqliteStore, StoreError, WakeUp,
 };
 
 /// Bytes from the operating system's generator.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use comptoir_wire::DeviceId;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,8 +22,9 @@ use crate::config::{Config, ConfigError};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::network::Network;
+use crate::push::{self, Pusher};
 use crate::socket::{self, Permits};
-use crate::store::{Expired, QuotaKey, Rate, RelayStore, Spend, Spent, SqliteStore, StoreError};
+use crate::store::{ABSENCE_MS, Expired, QuotaKey, Rate, RelayStore, Spend, Spent, SqliteStore, StoreError};
 use crate::{disk, operator, tls};
 
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -31,6 +33,8 @@ const SWEEP_ROWS_MAX: u32 = 500;
 /// Bytes that the kernel holds for a device that reads slowly.
 const SEND_BUFFER_BYTES: u32 = 64 * 1024;
 const BACKLOG: u32 = 1024;
+const LEAVING_TRIES: u32 = 5;
+const LEAVING_PAUSE: Duration = Duration::from_secs(1);
 /// The largest request head: a WebSocket handshake is a tenth of this.
 const HEAD_BYTES_MAX: usize = 8 * 1024;
 const HEADERS_MAX: usize = 64;
@@ -44,6 +48,8 @@ pub enum StartError {
     Tls { field: &'static str, why: String },
     #[error("opening the store")]
     Store(#[from] StoreError),
+    #[error("{field}: {why}")]
+    Push { field: &'static str, why: String },
     #[error("{field}: {address} cannot be bound")]
     Bind { field: &'static str, address: SocketAddr, source: std::io::Error },
 }
@@ -72,6 +78,8 @@ pub(crate) struct Shared<S> {
     pub(crate) names: Vec<String>,
     pub(crate) hub: Hub,
     pub(crate) metrics: Metrics,
+    /// `None` when no device is woken.
+    pub(crate) pusher: Option<Pusher>,
     /// Becomes true once.
     pub(crate) stopping: watch::Receiver<bool>,
     /// As of the last sweep.
@@ -100,6 +108,7 @@ async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let (data_dir, retention, now_ms) = (config.data_dir.clone(), config.retention(), clock.now_ms());
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&data_dir, retention, now_ms)).await;
     let store = opened.map_err(|_| StoreError::Closed)??;
+    let pusher = Pusher::open(&config)?;
     let (devices, address) = bind("listen", config.listen)?;
     let (operators, operator_address) = bind("operator_listen", config.operator_listen)?;
     let names = match config.names.as_slice() {
@@ -113,6 +122,7 @@ async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
         names,
         hub: Hub::default(),
         metrics: Metrics::default(),
+        pusher,
         stopping,
         disk_is_short: AtomicBool::new(false),
         salt: crate::random()?,
@@ -125,7 +135,8 @@ async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let tasks = vec![
         tokio::spawn(accept_all(Arc::clone(&shared), devices, tls).instrument(span.clone())),
         tokio::spawn(serve_operators(Arc::clone(&shared), operators).instrument(span.clone())),
-        tokio::spawn(sweep_often(Arc::clone(&shared)).instrument(span)),
+        tokio::spawn(sweep_often(Arc::clone(&shared)).instrument(span.clone())),
+        tokio::spawn(push::knock_often(Arc::clone(&shared)).instrument(span)),
     ];
     tracing::info!(encrypted, version = env!("CARGO_PKG_VERSION"), "the relay is open");
     Ok(Running { address, operator_address, shared, stop, tasks })
@@ -144,7 +155,7 @@ impl Running {
         self.operator_address
     }
 
-    /// Forgets what is due, as the relay does by itself every minute.
+    /// Forgets what is due, and looks for wake-ups, as the relay does by itself every minute.
     ///
     /// # Errors
     /// Those of the store.
@@ -197,6 +208,26 @@ impl<S: RelayStore> Shared<S> {
             (false, true) => tracing::warn!("the disk is nearly full: no new accounts are taken"),
             (true, false) => tracing::info!("the disk has room again"),
             (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Somebody may be owed a wake-up.
+    pub(crate) fn look_for_wake_ups(&self) {
+        if let Some(pusher) = &self.pusher {
+            pusher.look();
+        }
+    }
+
+    /// The device's connection has ended. Until that is written down it counts as connected and is not woken, so a store
+    /// that is busy is asked again.
+    pub(crate) async fn left(&self, device: DeviceId, visit: u64) {
+        for _ in 0..LEAVING_TRIES {
+            let knock_at_ms = self.clock.now_ms().saturating_add(ABSENCE_MS);
+            match self.store.leave_mailbox(device, visit, knock_at_ms).await {
+                Ok(()) | Err(StoreError::Closed) => return,
+                Err(error) => tracing::warn!(%error, "a departure was not stored"),
+            }
+            sleep(LEAVING_PAUSE).await;
         }
     }
 
@@ -368,6 +399,7 @@ async fn sweep_often<S: RelayStore>(shared: Arc<Shared<S>>) {
 
 async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError> {
     shared.look_at_the_disk().await;
+    shared.look_for_wake_ups();
     let mut total = Expired::default();
     loop {
         let expired = shared.store.expire(shared.clock.now_ms(), SWEEP_ROWS_MAX).await?;

@@ -5,8 +5,9 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use comptoir_wire::{ConversationId, ErrorCode, Request};
+use comptoir_wire::{ConversationId, Envelope, ErrorCode, PushEndpoint, Reply, Request};
 use futures_util::SinkExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 
 #[path = "relay/support.rs"]
@@ -65,8 +66,21 @@ async fn the_log_names_nobody() {
         .with_ansi(false)
         .init();
 
+    // Two push services: one takes its wake-up, the other one is not there.
+    let push_service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let here = push_service.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = push_service.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    });
     let mut world = World::with(|config| {
         config.behind_proxy = true;
+        config.push.loopback = true;
         config.limits.mailbox_messages_max = 2;
     })
     .await;
@@ -102,6 +116,26 @@ async fn the_log_names_nobody() {
     let newer = world.arrive(&bob).await;
     at_bob.end().await;
     world.relay().sweep().await.unwrap();
+    let mut newer = newer;
+    for (endpoint, number, n) in [
+        (format!("http://{here}/knock-knock"), "wake_ups_taken_total", 11),
+        ("http://localhost:1/knock-knock".to_owned(), "wake_ups_later_total", 12),
+    ] {
+        assert_eq!(newer.ask(Request::SetPush { endpoint: PushEndpoint::new(endpoint).ok() }).await, Reply::Done);
+        newer.ws.close(None).await.unwrap();
+        newer.end().await;
+        while world.metric("connections_open").await > 1 {
+            tokio::task::yield_now().await;
+        }
+        let urgent = Envelope { urgent: true, ..envelope(&bob, n) };
+        at_alice.ask(Request::Deposit { envelopes: vec![urgent] }).await;
+        world.until_metric(number, 1).await;
+        newer = world.arrive(&bob).await;
+        let (_, seq) = newer.catch_up().await;
+        newer.ack(seq).await;
+    }
+    let wrong = Request::SetPush { endpoint: PushEndpoint::new("https://10.0.0.1/knock-knock").ok() };
+    assert_eq!(newer.refused(wrong).await.code, ErrorCode::Forbidden);
     drop(newer);
     world.stop().await;
 
@@ -121,5 +155,7 @@ async fn the_log_names_nobody() {
     for spelling in ids.iter().flat_map(|id| spellings(id)) {
         assert!(!log.contains(&spelling), "{spelling} in\n{log}");
     }
-    assert!(!log.contains("127.0.0.1"), "{log}");
+    for part in ["127.0.0.1", "localhost", "10.0.0.1", "knock-knock"] {
+        assert!(!log.contains(part), "{part} in\n{log}");
+    }
 }

@@ -4,6 +4,7 @@
 //! moves. Nobody sleeps: a story waits for a change, and fails with what it saw when none comes.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on has failed")]
 
+pub mod push;
 pub mod scenario;
 pub mod shop;
 pub mod stranger;
@@ -130,6 +131,31 @@ impl Town {
         self.relay = Some(open_relay(config, self.now_ms.as_ref()).await);
     }
 
+    /// The relay looks at the clock, as it does by itself every minute.
+    pub async fn relay_looks_at_the_clock(&self) {
+        self.relay.as_ref().expect("it runs").sweep().await.expect("a store that works");
+    }
+
+    /// One of the numbers that the relay's operator sees.
+    pub async fn number(&self, name: &str) -> u64 {
+        let address = self.relay.as_ref().expect("it runs").operator_address();
+        let answer = reqwest::get(format!("http://{address}/metrics")).await.expect("an answer");
+        let text = answer.text().await.expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("comptoir_relay_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().expect("a number")
+    }
+
+    /// Asks until the number is this one: how a story waits for what nobody is told.
+    pub async fn until_number(&self, name: &str, expected: u64) {
+        let waiting = async {
+            while self.number(name).await != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let came = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(came.is_ok(), "{name} never was {expected}");
+    }
+
     /// A person's phone, opened again from its folder when it was there before.
     pub fn open(&self, name: &str) -> Person {
         let client =
@@ -139,7 +165,12 @@ impl Town {
 
     pub fn config(&self, name: &str) -> Config {
         let dir = self.dir.path().join(name);
-        Config { vault: Arc::new(FileVault::new(self.dir.path().join(format!("{name}.key")))), dir, sheet: None }
+        Config {
+            vault: Arc::new(FileVault::new(self.dir.path().join(format!("{name}.key")))),
+            dir,
+            sheet: None,
+            push: None,
+        }
     }
 
     /// The time of this town.
@@ -163,7 +194,9 @@ async fn start_relay(dir: &Path, address: Option<std::net::SocketAddr>, now_ms: 
     open_relay(config, now_ms).await
 }
 
-async fn open_relay(config: comptoir_relay::Config, now_ms: Option<&Arc<AtomicI64>>) -> Running {
+async fn open_relay(mut config: comptoir_relay::Config, now_ms: Option<&Arc<AtomicI64>>) -> Running {
+    // The push services of these towns are on this machine too.
+    config.push.loopback = true;
     let clock = now_ms.map_or_else(Clock::system, |now_ms| Clock::shared(now_ms.clone()));
     Relay::start(config, clock).await.expect("a relay")
 }

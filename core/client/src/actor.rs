@@ -30,7 +30,7 @@ use crate::random::Random;
 use crate::store::{Effect, INDEX_BATCH, Notice, Question, Store, Tx, TxProvider, index_pending, waiting};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
-use crate::turns::{account, checkout, contacts, flush, send, wake};
+use crate::turns::{account, checkout, contacts, flush, push, send, wake};
 
 /// After an alarm that failed, the next one waits this long.
 const SNOOZE: Duration = Duration::from_secs(5);
@@ -118,6 +118,10 @@ pub(crate) enum Input {
     },
     /// A turn of a room that extends the store: the till.
     Extension(Box<dyn FnOnce(&mut Actor) + Send>),
+    /// Where the shell says that it can be woken.
+    Push {
+        endpoint: Option<comptoir_wire::PushEndpoint>,
+    },
     /// The clock may have moved.
     Tick {
         reply: Reply<()>,
@@ -141,6 +145,8 @@ pub(crate) struct Actor {
     random: Random,
     link: mpsc::UnboundedSender<Command>,
     bell: Bell,
+    /// Makes the shell say where it can be woken.
+    push: Option<Sender<()>>,
     connection: Connection,
     /// Something that was delivered could not be stored: nothing more of this line is taken.
     deaf: bool,
@@ -161,13 +167,20 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    pub(crate) fn new(store: Store, clock: Clock, link: mpsc::UnboundedSender<Command>, bell: Bell) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        link: mpsc::UnboundedSender<Command>,
+        bell: Bell,
+        push: Option<Sender<()>>,
+    ) -> Self {
         Self {
             store,
             clock,
             random: Random::new(),
             link,
             bell,
+            push,
             connection: Connection::Offline,
             deaf: false,
             envelopes_max: 1,
@@ -295,6 +308,12 @@ impl Actor {
                 answer(reply, finished.map(drop));
             }
             Input::Extension(turn) => turn(self),
+            // One at a time: after the answer the shell is asked once more.
+            Input::Push { endpoint } => {
+                if !self.asked.iter().any(|question| matches!(question, Question::Push { .. })) {
+                    self.report("hearing where to be woken", |actor| actor.turn(|tx| push::target_heard(tx, endpoint)));
+                }
+            }
             Input::Tick { reply } => answer(reply, self.turn(wake::wake)),
             Input::Connect => self.tell_link(Command::Now),
             Input::Disconnect => self.tell_link(Command::Pause),
@@ -335,6 +354,12 @@ impl Actor {
                 Effect::Ack(_) => {}
                 Effect::Notify(notice) if !notices.contains(&notice) => notices.push(notice),
                 Effect::Notify(_) => {}
+                Effect::AskPush => {
+                    if let Some(push) = &self.push {
+                        // The thread that asks is gone only after the end.
+                        let _ = push.send(());
+                    }
+                }
                 Effect::OpenSheet(sheet) => self.bell.ring(&View::Sheet(sheet)),
             }
         }
@@ -421,14 +446,14 @@ fn answer<T>(reply: Reply<T>, result: Result<T, TurnError>) {
 }
 
 /// Starts the actor and the link on threads of their own.
-pub(crate) fn start(store: Store, clock: Clock, bell: Bell) -> Result<Running, ClientError> {
+pub(crate) fn start(store: Store, clock: Clock, bell: Bell, push: Option<Sender<()>>) -> Result<Running, ClientError> {
     let failed =
         |error: std::io::Error| ClientError::Bug { code: "core.threads".to_owned(), detail: error.to_string() };
     let (inputs, receiver) = std::sync::mpsc::channel();
     let (commands, commanded) = mpsc::unbounded_channel();
     let (hang_up, hung_up) = oneshot::channel::<()>();
     let interrupt = store.db.get_interrupt_handle();
-    let actor = Actor::new(store, clock, commands, bell);
+    let actor = Actor::new(store, clock, commands, bell, push);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let alive = Arc::new(Alive::default());
     let stop = Arc::new(AtomicBool::new(false));

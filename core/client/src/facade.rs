@@ -17,6 +17,7 @@ mod error;
 mod foreign;
 mod logging;
 mod payments;
+mod push;
 mod shell;
 mod talk;
 mod views;
@@ -29,7 +30,7 @@ pub use codes::{FoundCode, Point, draw_code, scan_frame, scan_picture};
 pub use error::ClientError;
 pub use logging::{LogLevel, LogLine, LogListener, start_logging};
 pub use payments::{ReceiptProof, ReceiptVerdict, verify_receipt};
-pub use shell::{ChangeListener, KeyVault, PaymentSheet, ShellError};
+pub use shell::{ChangeListener, KeyVault, PaymentSheet, PushTarget, PushToken, ShellError};
 pub use views::{
     Bubble, BubbleKind, BubbleState, ChatCursor, ChatPage, ChatRow, CheckoutView, Connection, Contact, Identity,
     LineView, Money, NeedsView, NotPaidView, Page, PayChoice, Peer, Place, QuickReplyView, ReceiptRow, SearchHit,

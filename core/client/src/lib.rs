@@ -24,11 +24,11 @@
 //! # let home = home.path();
 //! # let open = |name: &str| {
 //! #     let vault = Arc::new(FileVault::new(home.join(format!("{name}.key"))));
-//! #     Client::open(Config { dir: home.join(name), vault, sheet: None })
+//! #     Client::open(Config { dir: home.join(name), vault, sheet: None, push: None })
 //! # };
 //! // A folder of one's own, and a vault that keeps its key.
 //! let vault = Arc::new(FileVault::new(home.join("alice.key")));
-//! let alice = Client::open(Config { dir: home.join("alice"), vault, sheet: None })?;
+//! let alice = Client::open(Config { dir: home.join("alice"), vault, sheet: None, push: None })?;
 //! alice.create_account("ws://127.0.0.1:1").await?;
 //! # let bob = open("bob")?;
 //! # bob.create_account("ws://127.0.0.1:1").await?;

@@ -29,6 +29,8 @@ pub enum Request {
     ClaimKeyPackages { devices: Vec<DeviceId> },
     /// Puts envelopes into mailboxes.
     Deposit { envelopes: Vec<Envelope> },
+    /// Says where to knock when something comes while this device is away; nowhere when there is no endpoint.
+    SetPush { endpoint: Option<PushEndpoint> },
     /// Says that everything up to `upto_seq` is stored on the device. No answer.
     Ack { upto_seq: u64 },
     /// Starts generation `generation` of the conversation with `peer` at epoch 1.
@@ -118,6 +120,37 @@ pub enum EnvelopeKind {
     Commit,
 }
 
+/// Where a push service takes wake-ups for a device: the address that its distributor gave. Who has it can knock.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PushEndpoint(String);
+
+impl PushEndpoint {
+    /// Takes at most [`crate::limits::PUSH_ENDPOINT_BYTES_MAX`] bytes, and at least one. Whether it is an address that
+    /// may be called is for the relay to say.
+    ///
+    /// # Errors
+    /// [`crate::WireError`] for an empty or longer one.
+    pub fn new(endpoint: impl Into<String>) -> Result<Self, crate::WireError> {
+        let endpoint = endpoint.into();
+        if endpoint.is_empty() {
+            return Err(crate::WireError::Missing { field: "endpoint" });
+        }
+        parts::at_most("endpoint", endpoint, crate::limits::PUSH_ENDPOINT_BYTES_MAX).map(Self)
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+// An endpoint never reaches a log by accident.
+impl std::fmt::Debug for PushEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PushEndpoint(…)")
+    }
+}
+
 /// A new account as a relay sees it: opaque genesis bytes, and the keys that may write its log and open its mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAccount {
@@ -177,6 +210,9 @@ pub struct Welcome {
     pub head_seq: u64,
     pub key_packages_left: u32,
     pub limits: Limits,
+    /// The key by which push services know this relay: a P-256 point, uncompressed. Distributors ask for it when they
+    /// give an endpoint. `None`: this relay sends no wake-ups.
+    pub push_key: Option<Box<[u8; 65]>>,
 }
 
 /// What this relay accepts; never more than [`crate::limits`].

@@ -25,7 +25,8 @@ mod signing;
 
 pub use frames::{
     Claimed, CommitToken, DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, Item, KeySignature, Limits,
-    LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal, Reply, Request, SignedEntry, Welcome, frame_id,
+    LogSlice, NewAccount, NextKey, OrderStatus, Ordered, PushEndpoint, Refusal, Reply, Request, SignedEntry, Welcome,
+    frame_id,
 };
 pub use ids::{AccountId, ConversationId, DeviceId, Incarnation, Uid, WireError};
 pub use signing::{

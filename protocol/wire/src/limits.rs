@@ -20,6 +20,8 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 2 * 1024;
 pub const LOG_ENTRIES_MAX: usize = 256;
 /// An address as `host:port`, in bytes.
 pub const ADDRESS_BYTES_MAX: usize = 255;
+/// Where a relay knocks when a device is away, as an address in bytes: as much as UnifiedPush allows.
+pub const PUSH_ENDPOINT_BYTES_MAX: usize = 1000;
 /// Deliveries in flight before the device acknowledges.
 pub const WINDOW_MAX: u32 = 256;
 /// The name of this protocol in the WebSocket handshake.

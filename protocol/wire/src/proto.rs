@@ -6,7 +6,7 @@ use prost::{Enumeration, Message, Oneof};
 pub(crate) struct ClientFrame {
     #[prost(uint64, tag = "1")]
     pub(crate) id: u64,
-    #[prost(oneof = "ClientBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13")]
+    #[prost(oneof = "ClientBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
     pub(crate) body: Option<ClientBody>,
 }
 
@@ -36,6 +36,8 @@ pub(crate) enum ClientBody {
     OpenGeneration(OpenGeneration),
     #[prost(message, tag = "13")]
     SubmitCommit(SubmitCommit),
+    #[prost(message, tag = "14")]
+    SetPush(SetPush),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -280,6 +282,12 @@ pub(crate) struct Deposited {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub(crate) struct SetPush {
+    #[prost(string, tag = "1")]
+    pub(crate) endpoint: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub(crate) struct Ack {
     #[prost(uint64, tag = "1")]
     pub(crate) upto_seq: u64,
@@ -379,6 +387,8 @@ pub(crate) struct Welcome {
     pub(crate) key_packages_left: u32,
     #[prost(message, optional, tag = "6")]
     pub(crate) limits: Option<Limits>,
+    #[prost(bytes = "vec", tag = "7")]
+    pub(crate) push_key: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -96,6 +96,8 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(packages, last_resort)| Request::PublishKeyPackages { packages, last_resort }),
         vec(device(), 0..=limits::CLAIMS_PER_FRAME_MAX).prop_map(|devices| Request::ClaimKeyPackages { devices }),
         envelopes().prop_map(|envelopes| Request::Deposit { envelopes }),
+        option::of("[ -~]{1,1000}")
+            .prop_map(|endpoint| Request::SetPush { endpoint: endpoint.map(|endpoint| samples::endpoint(&endpoint)) }),
         any::<u64>().prop_map(|upto_seq| Request::Ack { upto_seq }),
         (account(), conversation(), any::<u32>(), any::<[u8; 32]>(), envelopes()).prop_map(
             |(peer, conversation, generation, token_hash, envelopes)| {
@@ -141,8 +143,11 @@ fn reply() -> impl Strategy<Value = Reply> {
     });
     prop_oneof![
         any::<([u8; 32], u64)>().prop_map(|(nonce, server_time_ms)| Reply::Challenge { nonce, server_time_ms }),
-        any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>().prop_map(
-            |(incarnation, server_time_ms, acked_seq, head_seq, key_packages_left, bytes, envelopes, packages)| {
+        (any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>(), option::of(vec(any::<u8>(), 65))).prop_map(
+            |(
+                (incarnation, server_time_ms, acked_seq, head_seq, key_packages_left, bytes, envelopes, packages),
+                push_key,
+            )| {
                 Reply::Welcome(Welcome {
                     incarnation: Incarnation(incarnation),
                     server_time_ms,
@@ -154,6 +159,7 @@ fn reply() -> impl Strategy<Value = Reply> {
                         envelopes_per_frame_max: envelopes,
                         key_packages_max: packages,
                     },
+                    push_key: push_key.map(|key| Box::new(key.try_into().expect("65 bytes"))),
                 })
             }
         ),

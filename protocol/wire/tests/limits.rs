@@ -6,7 +6,7 @@ use std::path::Path;
 
 use comptoir_wire::{
     AccountId, Claimed, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind, Item, LogSlice, NewAccount,
-    Reply, Request, SignedEntry, WireError, limits,
+    PushEndpoint, Reply, Request, SignedEntry, WireError, limits,
 };
 use prost::Message as _;
 use prost_reflect::bytes::Bytes;
@@ -98,6 +98,25 @@ fn envelopes() {
 }
 
 #[test]
+fn where_to_knock() {
+    let endpoint = |bytes| PushEndpoint::new("a".repeat(bytes));
+    let max = limits::PUSH_ENDPOINT_BYTES_MAX;
+    is_taken(Request::SetPush { endpoint: Some(endpoint(max).unwrap()) });
+    assert_eq!(endpoint(max + 1), Err(WireError::TooMany { field: "endpoint", len: max + 1, max }));
+    assert_eq!(endpoint(0), Err(WireError::Missing { field: "endpoint" }));
+    assert_eq!(format!("{:?}", endpoint(9).unwrap()), "PushEndpoint(…)", "never in a log by accident");
+    // What others send is held to it too.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("proto");
+    let pool = DescriptorPool::from_file_descriptor_set(protox::compile(["relay.proto"], [folder]).unwrap()).unwrap();
+    let descriptor = pool.get_message_by_name(samples::Said::ByClient.message()).unwrap();
+    let frame = Request::SetPush { endpoint: Some(endpoint(1).unwrap()) }.encode(1);
+    let message = DynamicMessage::decode(descriptor, frame.as_slice()).unwrap();
+    let longer = set(&message, &["set_push", "endpoint"], Value::String("a".repeat(max + 1)));
+    let refused = WireError::TooMany { field: "endpoint", len: max + 1, max };
+    assert_eq!(Request::decode(&longer.encode_to_vec()), Err(refused));
+}
+
+#[test]
 fn a_frame_as_a_whole() {
     for decoded in [
         Request::decode(&vec![0; limits::FRAME_BYTES_MAX + 1]).unwrap_err(),
@@ -133,7 +152,8 @@ fn called(field: &str) -> &str {
 }
 
 /// Fields of a fixed length.
-const EXACT: [&str; 19] = [
+const EXACT: [&str; 20] = [
+    "push_key",
     "next_key_signature",
     "peer",
     "device",

@@ -9,6 +9,7 @@ mod accounts;
 mod key_packages;
 mod mailboxes;
 mod order;
+mod push;
 mod upkeep;
 
 use std::future::Future;
@@ -58,6 +59,11 @@ where
     order::one_commit_wins_an_epoch(&open("epochs").await).await;
     order::sixteen_committers_have_one_winner(&open("race").await).await;
     order::old_epochs_are_stale(&open("stale").await).await;
+    push::an_absence_owes_one_wake_up(&open("absence").await).await;
+    push::an_old_connection_does_not_speak_for_a_newer_one(&open("visits").await).await;
+    push::a_wake_up_is_tried_again_and_given_up(&open("tries").await).await;
+    push::where_to_knock_is_forgotten(&open("targets").await).await;
+    push::what_is_owed_is_owed_after_a_crash(&open).await;
     upkeep::the_oldest_expires_first_and_leaves_no_gap(&open("expiry").await).await;
     upkeep::memories_fade_after_the_retention_time(&open("memories").await).await;
     upkeep::a_sweep_takes_a_bounded_bite(&open("bite").await).await;

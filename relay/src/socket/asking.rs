@@ -27,7 +27,7 @@ const BAD_FRAMES_MAX: u32 = 16;
 /// Who is asking.
 pub(super) enum Asker {
     Guest { network: Option<Network> },
-    Device { device: DeviceId, account: comptoir_wire::AccountId },
+    Device { device: DeviceId, account: comptoir_wire::AccountId, visit: u64 },
 }
 
 struct Asking<S> {
@@ -65,15 +65,25 @@ pub(super) async fn ask<S: RelayStore>(
         bad_frames: 0,
     };
     let ending = asking.converse(&mut stream).await;
-    if let Asker::Device { device, .. } = asking.asker {
-        asking.shared.hub.detach(device, &line);
+    let shared = Arc::clone(&asking.shared);
+    let gone = match asking.asker {
+        Asker::Device { device, visit, .. } => Some((device, visit)),
+        Asker::Guest { .. } => None,
+    };
+    if let Some((device, _)) = gone {
+        shared.hub.detach(device, &line);
     }
     line.close(ending);
     // The telling half says goodbye when the last answer is out. What the device still sends is read and dropped, so
     // that the goodbye is not lost to a connection reset.
     drop(asking);
     let drain = async { while let Some(Ok(_)) = stream.next().await {} };
-    timeout(linger, drain).await.ok();
+    let leave = async {
+        if let Some((device, visit)) = gone {
+            shared.left(device, visit).await;
+        }
+    };
+    let (_, ()) = tokio::join!(timeout(linger, drain), leave);
 }
 
 impl<S: RelayStore> Asking<S> {
@@ -188,7 +198,7 @@ impl<S: RelayStore> Asking<S> {
             self.shared.hub.detach(device, &self.line);
             return Err(if opened.is_ok() { Close::Removed } else { Close::Failed });
         };
-        self.asker = Asker::Device { device, account: known.account };
+        self.asker = Asker::Device { device, account: known.account, visit: mailbox.visit };
         self.guest = None;
         let config = &self.shared.config.limits;
         let welcome = Reply::Welcome(Welcome {
@@ -202,6 +212,7 @@ impl<S: RelayStore> Asking<S> {
                 envelopes_per_frame_max: config.envelopes_per_frame_max as u32,
                 key_packages_max: config.key_packages_max,
             },
+            push_key: self.shared.pusher.as_ref().map(|pusher| Box::new(pusher.key())),
         });
         let open = Tell::Open { welcome: welcome.encode(id), device, mailbox, window };
         self.answers.send(open).await.map_err(|_| Close::Ended)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use comptoir_wire::{
     AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, ErrorCode, KeySignature, NewAccount,
-    Ordered, Refusal, Reply, Request, SignedEntry, limits,
+    Ordered, PushEndpoint, Refusal, Reply, Request, SignedEntry, limits,
 };
 use ring::digest::{SHA256, digest};
 
@@ -58,7 +58,7 @@ pub(super) async fn serve<S: RelayStore>(
         (asker, Request::CreateAccount(new)) => create_account(shared, asker, new).await,
         (asker, Request::ReadLog { account, from }) => read_log(shared, asker, account, from).await,
         (Asker::Guest { .. }, _) => Err(refuse(ErrorCode::Unauthenticated, "authenticate first")),
-        (Asker::Device { device, account }, request) => {
+        (Asker::Device { device, account, .. }, request) => {
             let desk = Desk { shared, device: *device, account: *account };
             match request {
                 Request::Ack { upto_seq } => {
@@ -76,6 +76,7 @@ pub(super) async fn serve<S: RelayStore>(
                 Request::PublishKeyPackages { packages, last_resort } => {
                     desk.publish_key_packages(packages, last_resort).await
                 }
+                Request::SetPush { endpoint } => desk.set_push(endpoint).await,
                 Request::ClaimKeyPackages { devices } => desk.claim_key_packages(devices).await,
                 Request::Deposit { envelopes } => desk.deposit(envelopes).await,
                 Request::OpenGeneration { peer, conversation, generation, token_hash, envelopes } => {
@@ -220,6 +221,21 @@ impl<S: RelayStore> Desk<'_, S> {
         }
     }
 
+    async fn set_push(&self, endpoint: Option<PushEndpoint>) -> Answered {
+        self.spend_change().await?;
+        // To be knocked at no more is granted always.
+        if let Some(endpoint) = &endpoint {
+            let off = || refuse(ErrorCode::NotFound, "endpoint: this relay sends no wake-ups");
+            let pusher = self.shared.pusher.as_ref().ok_or_else(off)?;
+            pusher.check(endpoint.as_str()).map_err(|why| refuse(ErrorCode::Forbidden, why))?;
+        }
+        match self.shared.store.set_push(self.device, endpoint).await {
+            Ok(true) => Ok(Reply::Done),
+            Ok(false) => Err(refuse(ErrorCode::UnknownDevice, "device: was removed")),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+
     async fn claim_key_packages(&self, devices: Vec<DeviceId>) -> Answered {
         let (shared, quotas) = (self.shared, &self.shared.config.quotas);
         grant(shared.spend("claim_frames", &[&self.account.0], 1, quotas.claim_frames).await)?;
@@ -318,8 +334,8 @@ impl<S: RelayStore> Desk<'_, S> {
     fn deposited(&self, to: &[DeviceId], outcomes: &[DepositOutcome]) {
         for (device, outcome) in to.iter().zip(outcomes) {
             self.shared.metrics.deposit(outcome.status);
-            if outcome.status == DepositStatus::Accepted {
-                self.shared.hub.wake(*device);
+            if outcome.status == DepositStatus::Accepted && !self.shared.hub.wake(*device) {
+                self.shared.look_for_wake_ups();
             }
         }
     }

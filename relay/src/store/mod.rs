@@ -11,7 +11,7 @@ use std::future::Future;
 
 use comptoir_wire::{
     AccountId, Claimed, ConversationId, DepositOutcome, DeviceId, Envelope, Incarnation, Item, LogSlice, NewAccount,
-    Ordered, SignedEntry, Uid,
+    Ordered, PushEndpoint, SignedEntry, Uid,
 };
 
 pub use quota::{QuotaKey, Rate, Spend, Spent};
@@ -37,6 +37,9 @@ pub enum StoreError {
     #[error("{doing}")]
     Failed { doing: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
 }
+
+/// Who left urgent envelopes behind is given so long to come back by itself: phones change networks all the time.
+pub const ABSENCE_MS: i64 = 60_000;
 
 /// What a mailbox may hold, and how long.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +103,39 @@ pub struct Mailbox {
     pub acked_seq: u64,
     pub head_seq: u64,
     pub key_packages_left: u32,
+    /// Which connection of the device this is; [`RelayStore::leave_mailbox`] ends it.
+    pub visit: u64,
+}
+
+/// A wake-up that is owed to a device, handed out to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WakeUp {
+    pub device: DeviceId,
+    pub endpoint: PushEndpoint,
+    /// The device's last connection: what is said about this wake-up later does not concern a newer one.
+    pub visit: u64,
+    /// Which try this is, from 1.
+    pub knocks: u32,
+}
+
+/// Wake-ups to be sent now, and when the next one is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DueWakeUps {
+    pub now: Vec<WakeUp>,
+    pub next_at_ms: Option<i64>,
+}
+
+/// What became of a wake-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knocked {
+    /// The push service took it, or will not take it however often it is asked: no other until the device was here.
+    Done,
+    /// Not now: try again at this time.
+    Again { at_ms: i64 },
+    /// Tried often enough. What comes next is a reason to begin anew.
+    GivenUp,
+    /// The push service knows this endpoint no more: it is forgotten.
+    Gone,
 }
 
 /// A conversation's first epoch of a new generation.
@@ -147,6 +183,9 @@ pub struct Health {
     pub devices: u64,
     pub messages: u64,
     pub message_bytes: u64,
+    /// Devices that can be woken, and wake-ups that are owed.
+    pub push_targets: u64,
+    pub wake_ups_owed: u64,
     pub database_bytes: u64,
     /// Operations that wait for the disk.
     pub waiting: u64,
@@ -229,12 +268,40 @@ pub trait RelayStore: Send + Sync + 'static {
         now_ms: i64,
     ) -> impl Future<Output = Result<Vec<DepositOutcome>, StoreError>> + Send;
 
-    /// Forgets what expired in a mailbox and says where it stands; `None` when the device is not there.
+    /// Forgets what expired in a mailbox, and the wake-up that was owed to its device, which is here now. Says where the
+    /// mailbox stands; `None` when the device is not there.
     fn open_mailbox(
         &self,
         device: DeviceId,
         now_ms: i64,
     ) -> impl Future<Output = Result<Option<Mailbox>, StoreError>> + Send;
+
+    /// The device's connection `visit` ended. From now on the first urgent envelope that is deposited owes it a wake-up;
+    /// urgent ones that it left behind do so at `knock_at_ms`. Nothing happens when it has a newer connection.
+    fn leave_mailbox(
+        &self,
+        device: DeviceId,
+        visit: u64,
+        knock_at_ms: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Where to knock for a device, or nowhere. False when the device is not there.
+    fn set_push(
+        &self,
+        device: DeviceId,
+        endpoint: Option<PushEndpoint>,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Hands out wake-ups that are due, the oldest first, and none of them again before `again_at_ms`.
+    fn due_wake_ups(
+        &self,
+        now_ms: i64,
+        again_at_ms: i64,
+        max: u32,
+    ) -> impl Future<Output = Result<DueWakeUps, StoreError>> + Send;
+
+    /// Says what became of a wake-up. Nothing happens when its device has been here since.
+    fn knocked(&self, wake_up: WakeUp, knocked: Knocked) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The next envelopes after `after_seq`, in order. At least one when there is any, else within both limits.
     fn fetch(

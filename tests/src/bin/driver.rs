@@ -85,8 +85,12 @@ impl Driver {
                 "broken" => Arc::new(OddVault(|| panic!("a bug in a shell"))),
                 _ => Arc::new(OddVault(|| Err(ShellError::Unavailable { detail: "locked".to_owned() }))),
             };
-            let client =
-                Client::open(Config { dir: PathBuf::from(text("dir")), vault, sheet: Some(Arc::new(Sheets)) })?;
+            let client = Client::open(Config {
+                dir: PathBuf::from(text("dir")),
+                vault,
+                sheet: Some(Arc::new(Sheets)),
+                push: None,
+            })?;
             *self.client.lock().expect("no panic") = Some(client);
             return Ok(Value::Null);
         }

@@ -8,7 +8,7 @@ use crate::error::TurnError;
 use crate::facade::Connection;
 use crate::link::{Command, Lost, News, Tag};
 use crate::store::Question;
-use crate::turns::{account, answered, checkout, contacts, flush, held, members, receive};
+use crate::turns::{account, answered, checkout, contacts, flush, held, members, push, receive};
 
 /// The relay and this core do not understand each other.
 pub(crate) const VERSION: &str = "relay.version";
@@ -54,6 +54,7 @@ impl Actor {
             Question::AddDevice { device, key } => {
                 Ok(wire::Request::AddDevice { device: wire::DeviceId(device.0), device_key: *key })
             }
+            Question::Push { endpoint } => Ok(wire::Request::SetPush { endpoint: endpoint.clone() }),
             Question::AppendLog { len } => {
                 let len = *len;
                 self.turn(|tx| account::append_request(tx, len))
@@ -187,6 +188,7 @@ impl Actor {
                         (Question::KeyPackages, wire::Reply::KeyPackageCount { .. }) => {
                             account::key_packages_published(tx)
                         }
+                        (Question::Push { endpoint }, wire::Reply::Done) => push::target_told(tx, endpoint.as_ref()),
                         (Question::AppendLog { .. }, wire::Reply::LogHead { len, .. }) => {
                             account::log_appended(tx, len)
                         }

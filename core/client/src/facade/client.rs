@@ -1,7 +1,8 @@
 //! The life of a core: opened, suspended, resumed, ended; and the line to its relay.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use comptoir_content::Timestamp;
@@ -11,9 +12,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::{oneshot, watch};
 use zeroize::Zeroizing;
 
+use super::push::ask_for_tokens;
 use super::shell::{SHELL_LIMIT, within};
 use super::watch::{open_sheets, wait_for_listeners};
-use super::{CancelToken, ClientError, Connection, KeyVault, PaymentSheet, Status};
+use super::{CancelToken, ClientError, Connection, KeyVault, PaymentSheet, PushToken, Status};
 use crate::actor::{self, Clock, Input, Reply, Running};
 use crate::alive::Alive;
 use crate::changes::{Bell, Changes};
@@ -34,6 +36,9 @@ pub struct Config {
     /// Opens payment sheets. Without it they are only found in [`crate::CheckoutView::sheet`].
     #[cfg_attr(feature = "uniffi", uniffi(default = None))]
     pub sheet: Option<Arc<dyn PaymentSheet>>,
+    /// Says where this phone can be woken. Without it the relay never knocks.
+    #[cfg_attr(feature = "uniffi", uniffi(default = None))]
+    pub push: Option<Arc<dyn PushToken>>,
 }
 
 /// A person's or a shop's core. Dropping the last handle stops it.
@@ -46,6 +51,8 @@ pub struct Client {
     bell: Bell,
     /// Threads that call the shell's listeners.
     pub(crate) listeners: Arc<Alive>,
+    /// Makes a thread ask the shell where it can be woken. `None` without a [`PushToken`], and after the end.
+    pub(super) push: Mutex<Option<Sender<()>>>,
     readers: Readers,
     /// `None` while suspended.
     running: RwLock<Option<Running>>,
@@ -105,7 +112,7 @@ impl Client {
             if running.is_none() {
                 let store = Store::open(&self.dir, &self.key, self.extension)?;
                 self.readers.open(store.reader_factory());
-                *running = Some(actor::start(store, self.clock.clone(), self.bell.clone())?);
+                *running = Some(actor::start(store, self.clock.clone(), self.bell.clone(), self.push_asking())?);
                 self.bell.reset();
             }
         }
@@ -119,6 +126,7 @@ impl Client {
     /// As [`Client::suspend`].
     pub fn shutdown(&self) -> Result<(), ClientError> {
         self.bell.end();
+        self.push.lock().unwrap_or_else(PoisonError::into_inner).take();
         let stopped = self.suspend(u64::MAX);
         wait_for_listeners(&self.listeners);
         stopped
@@ -180,13 +188,20 @@ impl Client {
         let readers = Readers::new(store.reader_factory());
         let clock = Clock(setting.clock.unwrap_or_else(|| Arc::new(system_time)));
         let bell = Bell::new();
-        let running = actor::start(store, clock.clone(), bell.clone())?;
+        let (asking, asked) = channel();
+        let asking = config.push.is_some().then_some(asking);
+        let running = actor::start(store, clock.clone(), bell.clone(), asking.clone())?;
         let listeners = Arc::new(Alive::default());
         if let Some(sheet) = config.sheet {
             open_sheets(bell.listen(), sheet, listeners.begin())?;
         }
         let (dir, extension, running) = (config.dir, setting.extension, RwLock::new(Some(running)));
-        Ok(Arc::new(Self { dir, key, extension, clock, bell, listeners, readers, running }))
+        let push = Mutex::new(asking);
+        let client = Arc::new(Self { dir, key, extension, clock, bell, listeners, push, readers, running });
+        if let Some(shell) = config.push {
+            ask_for_tokens(asked, Arc::downgrade(&client), shell, client.listeners.begin())?;
+        }
+        Ok(client)
     }
 
     /// Changes from now on, beginning with [`crate::View::Reset`].

@@ -62,6 +62,37 @@ pub trait PaymentSheet: Send + Sync {
     fn show(&self, sheet: Sheet) -> Result<(), ShellError>;
 }
 
+/// Where this phone can be woken, as its push distributor gave it.
+#[derive(Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "uniffi", derive(uniffi::Enum))]
+pub enum PushTarget {
+    /// Web Push, as browsers have it and UnifiedPush distributors give it: an `https://` address, at most 1,000 bytes.
+    WebPush { endpoint: String },
+}
+
+// Who has the endpoint can wake the phone: it never reaches a log.
+impl std::fmt::Debug for PushTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WebPush { .. } => f.write_str("WebPush(…)"),
+        }
+    }
+}
+
+/// Knows where this phone can be woken while its core is suspended or away. The relay knocks there, with an empty push
+/// message, when the first thing worth waking for has come; the shell then opens or resumes the core, which fetches it.
+///
+/// Called on a thread of the core, at most 60 seconds long, after each connection to a relay that sends wake-ups, and after
+/// [`crate::Client::push_changed`]. A distributor asks for the relay's key when it registers: [`crate::Client::push_key`].
+#[cfg_attr(feature = "uniffi", uniffi::export(foreign))]
+pub trait PushToken: Send + Sync {
+    /// What the distributor gave last, or nothing: then the relay does not knock.
+    ///
+    /// # Errors
+    /// [`ShellError`] when it is not known now; nothing is changed then.
+    fn token(&self) -> Result<Option<PushTarget>, ShellError>;
+}
+
 /// Hears what changes. Called on a thread of its subscription, one call after the other; a listener that takes long gets
 /// more at once the next time, and holds up nobody else. After an error or an exception it hears [`Change::Reset`] and the
 /// whole again with the next change.

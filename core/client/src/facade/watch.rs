@@ -147,7 +147,7 @@ pub(super) fn open_sheets(mut changes: Changes, shell: Arc<dyn PaymentSheet>, he
     })
 }
 
-fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ClientError> {
+pub(super) fn on_a_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), ClientError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
     let failed =
         |error: std::io::Error| ClientError::Bug { code: "core.threads".to_owned(), detail: error.to_string() };

@@ -27,6 +27,8 @@ pub(crate) enum Effect {
     Ack(u64),
     /// Tell those who listen.
     Notify(Notice),
+    /// Ask the shell where it can be woken.
+    AskPush,
     /// Open the payment sheet.
     OpenSheet(Sheet),
 }
@@ -44,6 +46,8 @@ pub(crate) enum Question {
     AddDevice { device: DeviceId, key: [u8; 32] },
     /// Our own log, one entry longer.
     AppendLog { len: u64 },
+    /// To knock there when something comes, or nowhere.
+    Push { endpoint: Option<wire::PushEndpoint> },
 }
 
 /// What changed, for those who listen.

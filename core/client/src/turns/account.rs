@@ -163,6 +163,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
+    super::push::connected(tx, welcome, other_life)?;
     if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }

@@ -7,6 +7,7 @@ pub(crate) mod contacts;
 pub(crate) mod flush;
 pub(crate) mod held;
 pub(crate) mod members;
+pub(crate) mod push;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod wake;

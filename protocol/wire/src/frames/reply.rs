@@ -30,6 +30,7 @@ impl Reply {
                     envelopes_per_frame_max: welcome.limits.envelopes_per_frame_max,
                     key_packages_max: welcome.limits.key_packages_max,
                 }),
+                push_key: welcome.push_key.map(|key| key.to_vec()).unwrap_or_default(),
             }),
             Self::Done => RelayBody::Done(proto::Done {}),
             Self::LogHead { appended, len } => RelayBody::LogHead(proto::LogHead { appended, len }),
@@ -110,6 +111,10 @@ impl Reply {
                         envelope_bytes_max: limits.envelope_bytes_max,
                         envelopes_per_frame_max: limits.envelopes_per_frame_max,
                         key_packages_max: limits.key_packages_max,
+                    },
+                    push_key: match welcome.push_key.as_slice() {
+                        [] => None,
+                        key => Some(Box::new(exact("push_key", key)?)),
                     },
                 })
             }

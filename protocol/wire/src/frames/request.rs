@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::parts::{at_most, check_frame, few};
-use super::{CommitToken, Envelope, KeySignature, NewAccount, Request, SignedEntry};
+use super::{CommitToken, Envelope, KeySignature, NewAccount, PushEndpoint, Request, SignedEntry};
 use crate::ids::exact;
 use crate::proto::{self, ClientBody};
 use crate::{AccountId, ConversationId, DeviceId, Uid, WireError, limits};
@@ -57,6 +57,9 @@ impl Request {
             Self::Deposit { envelopes } => {
                 ClientBody::Deposit(proto::Deposit { envelopes: Envelope::all_into_proto(envelopes) })
             }
+            Self::SetPush { endpoint } => ClientBody::SetPush(proto::SetPush {
+                endpoint: endpoint.map(|endpoint| endpoint.0).unwrap_or_default(),
+            }),
             Self::Ack { upto_seq } => ClientBody::Ack(proto::Ack { upto_seq }),
             Self::OpenGeneration { peer, conversation, generation, token_hash, envelopes } => {
                 ClientBody::OpenGeneration(proto::OpenGeneration {
@@ -147,6 +150,9 @@ impl Request {
                 Self::ClaimKeyPackages { devices: devices.collect::<Result<_, _>>()? }
             }
             ClientBody::Deposit(deposit) => Self::Deposit { envelopes: Envelope::all_from_proto(deposit.envelopes)? },
+            ClientBody::SetPush(set) => Self::SetPush {
+                endpoint: (!set.endpoint.is_empty()).then(|| PushEndpoint::new(set.endpoint)).transpose()?,
+            },
             ClientBody::Ack(ack) => Self::Ack { upto_seq: ack.upto_seq },
             ClientBody::OpenGeneration(open) => Self::OpenGeneration {
                 peer: AccountId::from_slice(&open.peer)?,

@@ -2,8 +2,8 @@
 
 use comptoir_wire::{
     AccountId, Claimed, CommitToken, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind,
-    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal,
-    Reply, Request, SignedEntry, Uid, Welcome,
+    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered,
+    PushEndpoint, Refusal, Reply, Request, SignedEntry, Uid, Welcome,
 };
 
 /// The end that says a frame.
@@ -109,6 +109,8 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
                 ],
             },
         ),
+        ("set_push", 11, Request::SetPush { endpoint: Some(endpoint("https://push.example/up?t=a1B2")) }),
+        ("set_push_nowhere", 12, Request::SetPush { endpoint: None }),
         // No answer is wanted to an acknowledgement, so it has no id.
         ("ack", 0, Request::Ack { upto_seq: 41 }),
         (
@@ -152,6 +154,20 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                 head_seq: 42,
                 key_packages_left: 17,
                 limits: Limits { envelope_bytes_max: 65_536, envelopes_per_frame_max: 64, key_packages_max: 100 },
+                push_key: Some(Box::new(bytes(0x72))),
+            }),
+        ),
+        (
+            "welcome_without_wake_ups",
+            1,
+            Reply::Welcome(Welcome {
+                incarnation: Incarnation(bytes(0x71)),
+                server_time_ms: NOW_MS,
+                acked_seq: 0,
+                head_seq: 0,
+                key_packages_left: 0,
+                limits: Limits { envelope_bytes_max: 65_536, envelopes_per_frame_max: 64, key_packages_max: 100 },
+                push_key: None,
             }),
         ),
         ("done", 3, Reply::Done),
@@ -254,6 +270,10 @@ pub(crate) fn envelope(kind: EnvelopeKind) -> Envelope {
         ttl_s: 3_600,
         sealed: b"sealed by Alice for Bob".to_vec(),
     }
+}
+
+pub(crate) fn endpoint(text: &str) -> PushEndpoint {
+    PushEndpoint::new(text).expect("within its bounds")
 }
 
 pub(crate) fn signed_entry(n: u8, next_key: Option<[u8; 32]>) -> SignedEntry {

@@ -4,6 +4,7 @@ mod accounts;
 mod key_packages;
 mod mailbox;
 mod order;
+mod push;
 mod readers;
 mod upkeep;
 mod writer;
@@ -16,13 +17,13 @@ use comptoir_sqlcipher::rusqlite::{self, Connection, TransactionBehavior};
 use comptoir_sqlcipher::{Access, open_plain};
 use comptoir_wire::{
     AccountId, Claimed, DepositOutcome, DeviceId, Envelope, Incarnation, Item, LogSlice, NewAccount, Ordered,
-    SignedEntry,
+    PushEndpoint, SignedEntry,
 };
 
 use super::quota::Quotas;
 use super::{
-    Appended, Commit, Created, Device, Expired, Health, LogHead, Mailbox, Opening, RelayStore, Removed, Retention,
-    Spend, Spent, StoreError,
+    Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead, Mailbox, Opening, RelayStore,
+    Removed, Retention, Spend, Spent, StoreError, WakeUp,
 };
 use readers::Readers;
 use writer::Writer;
@@ -60,6 +61,7 @@ impl SqliteStore {
         let path = dir.join(DATABASE);
         let mut db = open_plain(&path, Access::Write).map_err(failed("opening the database"))?;
         migrate(&mut db, now_ms)?;
+        push::nobody_is_here(&db, now_ms).map_err(failed("forgetting who was connected"))?;
         begin_anew_if_restored(&mut db, dir)?;
         let incarnation = db
             .query_row("SELECT incarnation FROM relay", [], |row| row.get(0).map(Incarnation))
@@ -149,6 +151,31 @@ impl RelayStore for SqliteStore {
     async fn open_mailbox(&self, device: DeviceId, now_ms: i64) -> Result<Option<Mailbox>, StoreError> {
         let ask = move |tx: &_| mailbox::open(tx, device, now_ms);
         self.writer.write("opening a mailbox", OPERATION_BYTES, ask).await
+    }
+
+    async fn leave_mailbox(&self, device: DeviceId, visit: u64, knock_at_ms: i64) -> Result<(), StoreError> {
+        let ask = move |tx: &_| push::leave(tx, device, visit, knock_at_ms);
+        self.writer.write("leaving a mailbox", OPERATION_BYTES, ask).await
+    }
+
+    async fn set_push(&self, device: DeviceId, endpoint: Option<PushEndpoint>) -> Result<bool, StoreError> {
+        let ask = move |tx: &_| push::set(tx, device, endpoint.as_ref());
+        self.writer.write("keeping where to knock", OPERATION_BYTES, ask).await
+    }
+
+    async fn due_wake_ups(&self, now_ms: i64, again_at_ms: i64, max: u32) -> Result<DueWakeUps, StoreError> {
+        // Mostly nothing is due, and then nothing is written.
+        let next_at_ms = self.readers.read("looking for wake-ups", push::next).await?;
+        if next_at_ms.is_none_or(|at_ms| at_ms > now_ms) {
+            return Ok(DueWakeUps { now: Vec::new(), next_at_ms });
+        }
+        let ask = move |tx: &_| push::take_due(tx, now_ms, again_at_ms, max);
+        self.writer.write("handing out wake-ups", OPERATION_BYTES, ask).await
+    }
+
+    async fn knocked(&self, wake_up: WakeUp, knocked: Knocked) -> Result<(), StoreError> {
+        let ask = move |tx: &_| push::knocked(tx, &wake_up, knocked);
+        self.writer.write("settling a wake-up", OPERATION_BYTES, ask).await
     }
 
     async fn fetch(

@@ -64,5 +64,8 @@ pub(super) fn count(db: &Connection) -> rusqlite::Result<Health> {
         .query_row([], |row| Ok((unsigned(row, "devices")?, unsigned(row, "messages")?, unsigned(row, "bytes")?)))
         .optional()?;
     (health.devices, health.messages, health.message_bytes) = counted.unwrap_or_default();
+    (health.push_targets, health.wake_ups_owed) = db
+        .prepare_cached("SELECT count(push_endpoint) AS targets, ifnull(sum(wake_up = 2), 0) AS owed FROM device")?
+        .query_row([], |row| Ok((unsigned(row, "targets")?, unsigned(row, "owed")?)))?;
     Ok(health)
 }

@@ -1,0 +1,164 @@
+//! Wake-ups for devices that are away: one empty push message for each absence, to the endpoint that the device named.
+//!
+//! A deposit only writes down that a wake-up is owed, in its own transaction; [`knock_often`] sends what is owed beside
+//! everything else, so that no push service, however slow, holds up a message. A wake-up that is not taken is tried again,
+//! later and later; a restart goes on where it was. What it tells a push service is that some device of this relay may look
+//! into its mailbox: no content, no sender, no id. Nothing about a wake-up is written to the log but counts.
+
+mod address;
+mod knock;
+mod vapid;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::config::{Config, Push};
+use crate::server::{Shared, StartError, stopped};
+use crate::store::{Knocked, RelayStore, WakeUp};
+use knock::{Answer, Knocker};
+use vapid::Vapid;
+
+/// The longest between two tries.
+const RETRY_MS_MAX: u64 = 60 * 60 * 1_000;
+/// Beyond the patience with a push service: after it, one that was handed out and not settled is handed out again.
+const SETTLE_MS: u64 = 60_000;
+/// How often is looked when nothing is due, and after the store failed.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// What a relay needs to wake devices.
+#[derive(Debug)]
+pub(crate) struct Pusher {
+    knocker: Knocker,
+    look: Notify,
+}
+
+impl Pusher {
+    /// Reads or makes the key in the data directory. `None` when the configuration turns wake-ups off.
+    pub(crate) fn open(config: &Config) -> Result<Option<Self>, StartError> {
+        let Push { enabled, loopback, ref contact, answer_ms, .. } = config.push;
+        if !enabled {
+            return Ok(None);
+        }
+        let dir: &Path = &config.data_dir;
+        let vapid = Vapid::open(dir, contact.clone())
+            .map_err(|error| StartError::Push { field: "push.enabled", why: error.to_string() })?;
+        let ttl_s = config.limits.keep_days.saturating_mul(24 * 60 * 60);
+        let knocker = Knocker::new(vapid, loopback, Duration::from_millis(answer_ms), ttl_s).map_err(|error| {
+            let why =
+                format!("TLS cannot be prepared ({error}): install the system's root certificates, or set it to false");
+            StartError::Push { field: "push.enabled", why }
+        })?;
+        Ok(Some(Self { knocker, look: Notify::new() }))
+    }
+
+    /// The key that distributors ask for.
+    pub(crate) fn key(&self) -> [u8; 65] {
+        self.knocker.key()
+    }
+
+    /// Whether this is an endpoint where the relay knocks. The error says what is wrong with it, and not what it is.
+    pub(crate) fn check(&self, endpoint: &str) -> Result<(), &'static str> {
+        self.knocker.target(endpoint).map(drop)
+    }
+
+    /// Something may be owed, or the time may have moved.
+    pub(crate) fn look(&self) {
+        self.look.notify_one();
+    }
+}
+
+/// Sends what is owed until the relay stops.
+pub(crate) async fn knock_often<S: RelayStore>(shared: Arc<Shared<S>>) {
+    let Some(pusher) = &shared.pusher else {
+        return;
+    };
+    let mut stopping = shared.stopping.clone();
+    let at_once_max = shared.config.push.at_once_max as usize;
+    let mut under_way = JoinSet::new();
+    loop {
+        let room = at_once_max.saturating_sub(under_way.len());
+        let wait = if room == 0 { LOOK_EVERY } else { hand_out(&shared, room, &mut under_way).await };
+        tokio::select! {
+            biased;
+            () = stopped(&mut stopping) => return,
+            () = pusher.look.notified() => {}
+            Some(_) = under_way.join_next() => {}
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+/// Begins to send what is due, and says how long to wait for the next.
+async fn hand_out<S: RelayStore>(shared: &Arc<Shared<S>>, room: usize, under_way: &mut JoinSet<()>) -> Duration {
+    let now_ms = shared.clock.now_ms();
+    let again_at_ms = now_ms.saturating_add_unsigned(shared.config.push.answer_ms.saturating_add(SETTLE_MS));
+    let due = match shared.store.due_wake_ups(now_ms, again_at_ms, u32::try_from(room).unwrap_or(u32::MAX)).await {
+        Ok(due) => due,
+        Err(error) => {
+            tracing::warn!(%error, "wake-ups wait for the store");
+            return LOOK_AFTER_FAILURE;
+        }
+    };
+    for wake_up in due.now {
+        under_way.spawn(wake(Arc::clone(shared), wake_up));
+    }
+    let until_ms = due.next_at_ms.map_or(i64::MAX, |at_ms| at_ms.saturating_sub(now_ms));
+    Duration::from_millis(u64::try_from(until_ms).unwrap_or(0)).min(LOOK_EVERY)
+}
+
+async fn wake<S: RelayStore>(shared: Arc<Shared<S>>, wake_up: WakeUp) {
+    let Some(pusher) = &shared.pusher else {
+        return;
+    };
+    let answer = pusher.knocker.knock(wake_up.endpoint.as_str(), shared.clock.now_ms()).await;
+    let given_up = wake_up.knocks >= shared.config.push.tries_max;
+    let (knocked, counted) = match answer {
+        Answer::Taken => (Knocked::Done, &shared.metrics.wake_ups_taken),
+        Answer::Refused => (Knocked::Done, &shared.metrics.wake_ups_refused),
+        Answer::Gone => (Knocked::Gone, &shared.metrics.wake_ups_gone),
+        Answer::Later { .. } if given_up => (Knocked::GivenUp, &shared.metrics.wake_ups_given_up),
+        Answer::Later { after } => {
+            let pause = shared.patience(pause_ms(&shared.config.push, wake_up.knocks, after));
+            let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            let at_ms = shared.clock.now_ms().saturating_add(pause_ms);
+            (Knocked::Again { at_ms }, &shared.metrics.wake_ups_later)
+        }
+    };
+    // What cannot be settled is handed out once more: two wake-ups are one to the phone.
+    match shared.store.knocked(wake_up, knocked).await {
+        Ok(()) => counted.add(1),
+        Err(error) => tracing::warn!(%error, "a wake-up was not settled"),
+    }
+}
+
+/// Twice as long after each try; a push service that asks for more time gets it.
+fn pause_ms(push: &Push, knocks: u32, after: Option<Duration>) -> u64 {
+    let doubled = push.retry_ms.saturating_mul(1 << knocks.saturating_sub(1).min(20));
+    let asked = after.map_or(0, |after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    doubled.max(asked).min(RETRY_MS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_push_service_that_is_down_is_asked_less_and_less() {
+        let push = Push { retry_ms: 30_000, ..Push::default() };
+        let check = |knocks, after_s: Option<u64>, expected_s: u64| {
+            assert_eq!(pause_ms(&push, knocks, after_s.map(Duration::from_secs)), expected_s * 1_000);
+        };
+        for (knocks, expected_s) in [(1, 30), (2, 60), (3, 120), (7, 1_920), (8, 3_600), (u32::MAX, 3_600)] {
+            check(knocks, None, expected_s);
+        }
+        check(1, Some(5), 30);
+        check(1, Some(300), 300);
+        check(1, Some(u64::MAX), 3_600);
+    }
+}

@@ -1,0 +1,198 @@
+//! Being woken: what comes for a phone that is away makes the relay knock at its push service, once.
+#![allow(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use comptoir_client::{BubbleState, Client};
+use comptoir_content::ConversationId;
+use comptoir_tests::push::{Distributor, PushService, Says};
+use comptoir_tests::{HOUR_MS, MINUTE_MS, Person, Town};
+
+/// Bob's phone has a distributor, Alice's has none, and they know each other.
+async fn two_people(town: &Town, distributor: &Arc<Distributor>) -> (Person, Person, ConversationId) {
+    let mut config = town.config("bob");
+    config.push = Some(distributor.clone());
+    let bob = Person { client: Client::open_headless(config, town.setting()).unwrap(), name: "bob".to_owned() };
+    bob.client.create_account(&town.relay_url()).await.unwrap();
+    bob.syncs().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "Bonjour Bob").await;
+    bob.sees(chat, &["you: Bonjour Bob"]).await;
+    // Told, and asked once more to see that nothing changed meanwhile.
+    distributor.was_asked(2).await;
+    (alice, bob, chat)
+}
+
+/// Bob's phone puts the app to sleep, with everything read.
+async fn sleeps(town: &Town, bob: &Person) {
+    bob.syncs().await;
+    let client = bob.client.clone();
+    tokio::task::spawn_blocking(move || client.suspend(10_000)).await.unwrap().unwrap();
+    town.until_number("connections_open", 1).await;
+}
+
+async fn wakes(bob: &Person) {
+    bob.client.resume().unwrap();
+    bob.syncs().await;
+}
+
+/// Everything by which somebody could be known, as it could be written down.
+fn ids_of(person: &Person, chat: ConversationId) -> Vec<String> {
+    let me = person.client.identity().unwrap().unwrap();
+    let hex = |id: &[u8]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let bytes = [&me.account.0[..], &me.device.0, &chat.0].map(hex);
+    let texts = [me.account.to_string(), me.device.to_string(), chat.to_string()];
+    texts.into_iter().chain(bytes).map(|id| id.to_lowercase()).collect()
+}
+
+async fn says_and_is_heard(alice: &Person, chat: ConversationId, text: &str) {
+    alice.says(chat, text).await;
+    alice.mine_is(chat, BubbleState::Sent).await;
+}
+
+#[tokio::test]
+async fn a_phone_that_is_away_is_woken_once() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bobs-token")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    alice.syncs().await;
+    bob.says(chat, "I am here").await;
+    alice.says(chat, "so you are").await;
+    bob.until("so you are", |bob| bob.thread(chat).last().filter(|said| *said == "you: so you are").map(drop)).await;
+    assert!(service.is_quiet(), "who is connected is not knocked for");
+    let key = bob.client.push_key().unwrap().unwrap();
+    let ids: Vec<String> = [&alice, &bob].into_iter().flat_map(|person| ids_of(person, chat)).collect();
+
+    sleeps(&town, &bob).await;
+    for text in ["one", "two", "three"] {
+        says_and_is_heard(&alice, chat, text).await;
+    }
+    let request = service.hears().await;
+    town.until_number("wake_ups_taken_total", 1).await;
+    says_and_is_heard(&alice, chat, "four").await;
+    town.pass(9 * HOUR_MS);
+    town.relay_looks_at_the_clock().await;
+    assert_eq!(town.number("wake_ups_owed").await, 0);
+    assert!(service.is_quiet(), "no other until he was here");
+
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body, "");
+    assert!(head.starts_with("POST /up/bobs-token?v=1 HTTP/1.1\r\n"), "{head}");
+    let signed = format!(", k={key}");
+    for part in ["ttl: 2419200", "urgency: high", "topic: comptoir", "content-length: 0", &signed] {
+        assert!(head.lines().any(|line| line == part || line.ends_with(part)), "{part} in {head}");
+    }
+    let request = request.to_lowercase();
+    for id in ids {
+        assert!(!request.contains(&id), "{id} in {request}");
+    }
+    wakes(&bob).await;
+    bob.until("four", |bob| bob.thread(chat).contains(&"you: four".to_owned()).then_some(())).await;
+
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "five").await;
+    service.hears().await;
+    town.until_number("wake_ups_taken_total", 2).await;
+    assert!(service.is_quiet());
+    distributor.was_asked(3).await;
+    assert_eq!(distributor.asked(), 3, "once for each connection, and once after it was told");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_gone_is_knocked_at_no_more_until_there_is_another() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("old")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    service.says(Says::Status(410));
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    service.hears().await;
+    town.until_number("wake_ups_gone_total", 1).await;
+    assert_eq!(town.number("push_targets").await, 0);
+    // He comes by with the same endpoint, which is no news.
+    wakes(&bob).await;
+    distributor.was_asked(3).await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "two").await;
+    town.relay_looks_at_the_clock().await;
+    assert_eq!(town.number("wake_ups_owed").await, 0);
+    assert!(service.is_quiet());
+
+    // His distributor gives another one while the core runs.
+    service.says(Says::Status(201));
+    wakes(&bob).await;
+    distributor.was_asked(4).await;
+    distributor.gives(Some(service.endpoint("new")));
+    bob.client.push_changed().unwrap();
+    distributor.was_asked(6).await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "three").await;
+    assert!(service.hears().await.starts_with("POST /up/new?v=1 "));
+    town.until_number("wake_ups_taken_total", 1).await;
+
+    // And withdraws it.
+    wakes(&bob).await;
+    distributor.was_asked(7).await;
+    distributor.gives(None);
+    bob.client.push_changed().unwrap();
+    distributor.was_asked(9).await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "four").await;
+    assert_eq!((town.number("push_targets").await, town.number("wake_ups_owed").await), (0, 0));
+    assert!(service.is_quiet());
+}
+
+#[tokio::test]
+async fn a_push_service_that_is_down_is_tried_again_also_by_a_relay_that_was_closed_meanwhile() {
+    let mut town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    sleeps(&town, &bob).await;
+    service.says(Says::Status(503));
+    says_and_is_heard(&alice, chat, "one").await;
+    service.hears().await;
+    town.until_number("wake_ups_later_total", 1).await;
+    town.relay_looks_at_the_clock().await;
+    assert_eq!(town.number("wake_ups_owed").await, 1);
+    assert!(service.is_quiet(), "not before its time");
+    let address = service.closes();
+    town.pass(MINUTE_MS);
+    town.relay_looks_at_the_clock().await;
+    town.until_number("wake_ups_later_total", 2).await;
+
+    town.stop_relay().await;
+    town.pass(5 * MINUTE_MS);
+    let mut service = PushService::at(address).await;
+    town.start_relay().await;
+    service.hears().await;
+    town.until_number("wake_ups_taken_total", 1).await;
+    assert_eq!(town.number("wake_ups_owed").await, 0);
+    wakes(&bob).await;
+    bob.until("one", |bob| bob.thread(chat).contains(&"you: one".to_owned()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_push_service_that_hangs_holds_up_no_message() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    service.says(Says::Nothing);
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    service.hears().await;
+    // The relay waits for an answer, and takes messages meanwhile.
+    says_and_is_heard(&alice, chat, "two").await;
+    let tried = ["taken", "refused", "gone", "later", "given_up"].map(|what| format!("wake_ups_{what}_total"));
+    for what in &tried {
+        assert_eq!(town.number(what).await, 0, "{what}");
+    }
+    // Bob is here before it answers: nothing is owed any more, whatever it says.
+    wakes(&bob).await;
+    bob.until("two", |bob| bob.thread(chat).contains(&"you: two".to_owned()).then_some(())).await;
+    assert_eq!(town.number("wake_ups_owed").await, 0);
+}
