@@ -2,8 +2,8 @@
 
 use comptoir_wire::{
     AccountId, Claimed, CommitToken, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind,
-    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered,
-    Refusal, Reply, Request, SignedEntry, Uid, Welcome, frame_id, limits,
+    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal,
+    Reply, Request, SignedEntry, Uid, Welcome, frame_id, limits,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -96,9 +96,8 @@ fn request() -> impl Strategy<Value = Request> {
             .prop_map(|(packages, last_resort)| Request::PublishKeyPackages { packages, last_resort }),
         vec(device(), 0..=limits::CLAIMS_PER_FRAME_MAX).prop_map(|devices| Request::ClaimKeyPackages { devices }),
         envelopes().prop_map(|envelopes| Request::Deposit { envelopes }),
-        option::of("[ -~]{1,1000}").prop_map(|endpoint| Request::SetPush {
-            endpoint: endpoint.map(|endpoint| samples::endpoint(&endpoint))
-        }),
+        option::of("[ -~]{1,1000}")
+            .prop_map(|endpoint| Request::SetPush { endpoint: endpoint.map(|endpoint| samples::endpoint(&endpoint)) }),
         any::<u64>().prop_map(|upto_seq| Request::Ack { upto_seq }),
         (account(), conversation(), any::<u32>(), any::<[u8; 32]>(), envelopes()).prop_map(
             |(peer, conversation, generation, token_hash, envelopes)| {

@@ -109,11 +109,7 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
                 ],
             },
         ),
-        (
-            "set_push",
-            11,
-            Request::SetPush { endpoint: Some(endpoint("https://push.example/up?t=a1B2")) },
-        ),
+        ("set_push", 11, Request::SetPush { endpoint: Some(endpoint("https://push.example/up?t=a1B2")) }),
         ("set_push_nowhere", 12, Request::SetPush { endpoint: None }),
         // No answer is wanted to an acknowledgement, so it has no id.
         ("ack", 0, Request::Ack { upto_seq: 41 }),
