@@ -196,7 +196,7 @@ async fn a_core_sleeps_and_wakes_while_others_write_and_nothing_is_lost_or_locke
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
     let chat = chat_of_two(&alice, &bob).await;
     alice.client.disconnect().unwrap();
-    let count = std::env::var("COMPTOIR_CYCLES").ok().and_then(|count| count.parse().ok()).unwrap_or(1000);
+    let count = std::env::var("COMPTOIR_CYCLES").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000);
     let (client, dir) = (alice.client.clone(), town.dir.path().join("alice"));
     let mut written = tokio::task::spawn_blocking(move || cycles(&dir, &client, chat, count)).await.unwrap();
     let mut stored = Vec::new();
