@@ -12,8 +12,10 @@ const CONTACT: char = 'C';
 const DEVICE_REQUEST: char = 'D';
 const DEVICE_GRANT: char = 'G';
 const CHECKSUM_LEN: usize = 4;
-/// A link is at most this long, in characters. A grant holds a whole account log, which grows with every device.
-const LINK_CHARS_MAX: usize = 1 << 18;
+/// A link is at most this long, in characters.
+const LINK_CHARS_MAX: usize = 2048;
+/// But for a grant: it holds a whole account log, which grows with every device.
+const GRANT_CHARS_MAX: usize = 1 << 18;
 const RELAY_BYTES_MAX: usize = 255;
 
 /// What a link leads to.
@@ -59,13 +61,16 @@ impl Link {
     /// [`ContentError`] says whether it is no link of ours, was cut or mistyped, or needs a newer version.
     pub fn parse(text: &str) -> Result<Self, ContentError> {
         let text = text.trim();
-        if text.len() > LINK_CHARS_MAX {
+        if text.len() > GRANT_CHARS_MAX {
             return Err(ContentError::field("link", "too long"));
         }
         let upper = text.to_ascii_uppercase();
         let rest = upper.strip_prefix(SCHEME).ok_or(ContentError::field("link", "does not begin with COMPTOIR:"))?;
         let mut letters = rest.chars();
         let kind = letters.next().ok_or(ContentError::field("link", "cut off"))?;
+        if kind != DEVICE_GRANT && text.len() > LINK_CHARS_MAX {
+            return Err(ContentError::field("link", "too long"));
+        }
         let bytes = BASE32_NOPAD
             .decode(letters.as_str().as_bytes())
             .map_err(|_| ContentError::field("link", "cut off or mistyped"))?;

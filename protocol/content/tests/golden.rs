@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, Body, Card, ContactCode, Content,
-    ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole, Disclosure,
-    Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks,
-    Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
+    ContentError, ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole,
+    Disclosure, Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink,
+    Marks, Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
     Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text,
     TillCertificate, Timestamp, TokenId, Uid,
 };
@@ -407,6 +407,16 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
         assert_eq!(Link::parse(&text), Ok(link.clone()), "{file}");
         assert_eq!(Link::parse(&format!("  {}\n", text.to_lowercase())), Ok(link), "{file}");
     }
+}
+
+#[test]
+fn only_a_grant_may_be_long() {
+    let is_too_long = |kind: char, letters: usize| {
+        let refused = Link::parse(&format!("COMPTOIR:{kind}{}", "A".repeat(letters))).unwrap_err();
+        refused.to_string().contains("too long")
+    };
+    assert!(is_too_long('C', 2048) && is_too_long('D', 2048) && is_too_long('G', 1 << 18));
+    assert!(!is_too_long('C', 200) && !is_too_long('G', 2048));
 }
 
 #[test]
