@@ -1,0 +1,98 @@
+//! An actor and its link on threads of their own: begun, told to stop, interrupted, waited for.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use comptoir_sqlcipher::rusqlite::InterruptHandle;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Actor, Clock, Input};
+use crate::alive::Alive;
+use crate::changes::Bell;
+use crate::facade::ClientError;
+use crate::link;
+use crate::store::Store;
+
+/// Starts the actor and the link on threads of their own.
+pub(crate) fn start(store: Store, clock: Clock, bell: Bell, push: Option<Sender<()>>) -> Result<Running, ClientError> {
+    let failed =
+        |error: std::io::Error| ClientError::Bug { code: "core.threads".to_owned(), detail: error.to_string() };
+    let (inputs, receiver) = std::sync::mpsc::channel();
+    let (commands, commanded) = mpsc::unbounded_channel();
+    let (hang_up, hung_up) = oneshot::channel::<()>();
+    let interrupt = store.db.get_interrupt_handle();
+    let actor = Actor::new(store, clock, commands, bell, push);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let alive = Arc::new(Alive::default());
+    let stop = Arc::new(AtomicBool::new(false));
+
+    let (news, here) = (inputs.clone(), alive.begin());
+    let link = std::thread::Builder::new()
+        .name("comptoir-link".to_owned())
+        .spawn(move || {
+            let _here = here;
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = link::run(commanded, |heard| {
+                        let _ = news.send(Input::Link(heard));
+                    }) => {}
+                    _ = hung_up => {}
+                }
+            });
+            // A name that is being looked up cannot be interrupted, and is not waited for.
+            runtime.shutdown_background();
+        })
+        .map_err(failed)?;
+    let (stopped, here) = (stop.clone(), alive.begin());
+    let actor = std::thread::Builder::new()
+        .name("comptoir-core".to_owned())
+        .spawn(move || {
+            let _here = here;
+            actor.run(&receiver, &stopped);
+        })
+        .map_err(failed)?;
+    Ok(Running { inputs, interrupt, hang_up: Mutex::new(Some(hang_up)), stop, alive, threads: [actor, link] })
+}
+
+/// An actor and its link, while they run.
+pub(crate) struct Running {
+    inputs: Sender<Input>,
+    interrupt: InterruptHandle,
+    /// Dropping it ends the link wherever it is.
+    hang_up: Mutex<Option<oneshot::Sender<()>>>,
+    stop: Arc<AtomicBool>,
+    alive: Arc<Alive>,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl Running {
+    pub(crate) fn send(&self, input: Input) -> Result<(), ClientError> {
+        self.inputs.send(input).map_err(|_| ClientError::suspended())
+    }
+
+    /// What waits is still done; the link hears of the end when the actor is gone, and says what it still has to say.
+    pub(crate) fn ask_to_stop(&self) {
+        let _ = self.inputs.send(Input::Stop);
+    }
+
+    /// Waits until both threads are at their end. Says whether that came to be in time.
+    pub(crate) fn wait(&self, limit: Duration) -> bool {
+        self.alive.wait(limit)
+    }
+
+    /// Ends what they do now: the turn is undone, and what waits is not begun.
+    pub(crate) fn interrupt(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.interrupt.interrupt();
+        self.hang_up.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// `Err` when one of them had panicked.
+    pub(crate) fn join(self) -> Result<(), ()> {
+        let ended = self.threads.map(JoinHandle::join);
+        if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(()) }
+    }
+}
