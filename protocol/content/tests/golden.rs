@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, Body, Card, ContactCode, Content,
-    ContentError, ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole,
-    Disclosure, Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink,
-    Marks, Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
+    ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole, Disclosure,
+    Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks,
+    Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
     Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text,
     TillCertificate, Timestamp, TokenId, Uid,
 };
