@@ -66,18 +66,26 @@ pub(crate) type ShopClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Opens the core of the shop in `dir`.
 pub(crate) fn open_core(dir: &Path, clock: Option<ShopClock>) -> Result<Arc<Client>, ClientError> {
-    let vault = Arc::new(FileVault::new(dir.join(VAULT)));
-    let config = ClientConfig { dir: dir.join(CORE), vault, sheet: None, push: None };
-    Client::open_headless(config, Setting { clock, extension: Some(till::EXTENSION) })
+    let (config, setting) = core_of(dir, clock);
+    Client::open_headless(config, setting)
 }
 
-impl Gateway {
-    /// Starts the till in `dir`, which `gateway init` made. `clock` is the system's when `None`.
-    ///
-    /// # Errors
-    /// [`GatewayError`] says what to correct.
-    pub async fn start(dir: &Path, clock: Option<ShopClock>) -> Result<Self, GatewayError> {
-        let config = Config::read(dir)?;
+/// Where the core of a shop lives, and what is special about it.
+pub(crate) fn core_of(dir: &Path, clock: Option<ShopClock>) -> (ClientConfig, Setting) {
+    let vault = Arc::new(FileVault::new(dir.join(VAULT)));
+    let config = ClientConfig { dir: dir.join(CORE), vault, sheet: None, push: None };
+    (config, Setting { clock, extension: Some(till::EXTENSION) })
+}
+
+impl Shared {
+    /// Everything of a till that needs no port. `open` opens its core.
+    pub(crate) async fn open(
+        dir: &Path,
+        config: &Config,
+        clock: ShopClock,
+        open: impl FnOnce() -> Result<Arc<Client>, ClientError>,
+        http: Http,
+    ) -> Result<Self, GatewayError> {
         let (catalogue, providers) = (config.catalogue()?, config.adapters()?);
         for product in &catalogue.products {
             if !providers.iter().any(|provider| provider.takes(product.price)) {
@@ -89,8 +97,7 @@ impl Gateway {
         if !dir.join(CORE).exists() {
             return Err(GatewayError::NoShop);
         }
-        let clock = clock.unwrap_or_else(|| Arc::new(system_time));
-        let client = open_core(dir, Some(clock.clone()))?;
+        let client = open()?;
         let ends_soon = client.turn(|tx| Ok(!till::load(tx)?.is_certified_at(tx.now.plus_ms(NOTICE_MS)))).await;
         let ends_soon = ends_soon.map_err(|error| {
             let nobody = matches!(error.code(), "account.unknown" | "till.unknown");
@@ -110,7 +117,20 @@ impl Gateway {
                 Ok(())
             })
             .await?;
-        let shared = Arc::new(Shared { client, catalogue, providers, http: Http::new()?, bell: Notify::new(), clock });
+        Ok(Self { client, catalogue, providers, http, bell: Notify::new(), clock })
+    }
+}
+
+impl Gateway {
+    /// Starts the till in `dir`, which `gateway init` made. `clock` is the system's when `None`.
+    ///
+    /// # Errors
+    /// [`GatewayError`] says what to correct.
+    pub async fn start(dir: &Path, clock: Option<ShopClock>) -> Result<Self, GatewayError> {
+        let config = Config::read(dir)?;
+        let clock = clock.unwrap_or_else(|| Arc::new(system_time));
+        let open = || open_core(dir, Some(clock.clone()));
+        let shared = Arc::new(Shared::open(dir, &config, clock.clone(), open, Http::new()?).await?);
         let (stop, stopped) = watch::channel(false);
         let io = |doing| move |source| GatewayError::Io { doing, source };
         let listener = tokio::net::TcpListener::bind(config.listen).await.map_err(io("listening for webhooks"))?;
@@ -210,7 +230,7 @@ struct Failing {
     by_a_rule: bool,
 }
 
-async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
+pub(crate) async fn round(shared: &Arc<Shared>) -> Result<Option<i64>, ClientError> {
     let mut failed = None;
     let mut left: Vec<i64> = Vec::new();
     while left.len() < LEFT_MAX {

@@ -7,6 +7,7 @@ use comptoir_client::ClientError;
 use comptoir_content::Handoff;
 use comptoir_engine::order::idempotency_key;
 use comptoir_engine::payment::{Input, State};
+use comptoir_sqlcipher::crash;
 use tokio::task::JoinSet;
 
 use crate::gateway::Shared;
@@ -226,7 +227,10 @@ fn provider_of<'a>(desk: &'a Shared, row: &AttemptRow) -> Option<&'a dyn Provide
 }
 
 async fn send(desk: &Shared, request: &HttpRequest) -> Option<HttpResponse> {
-    match desk.http.send(request).await {
+    crash::point("gateway.call.before");
+    let answered = desk.http.send(request).await;
+    crash::point("gateway.call.after");
+    match answered {
         Ok(response) => Some(response),
         Err(error) => {
             tracing::warn!(%error, "a provider did not answer");

@@ -47,6 +47,8 @@ mod init;
 mod jobs;
 mod operator;
 pub mod provider;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod till;
 mod turns;
 mod web;

@@ -117,14 +117,14 @@ struct RefundAsk {
 
 /// The books, checked from the first row to the last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Books {
-    postings: i64,
+pub struct Books {
+    pub postings: i64,
     /// Whether each row names the hash of the one before it, and holds.
-    chain_holds: bool,
+    pub chain_holds: bool,
     /// Whether all legs sum to zero.
-    balanced: bool,
+    pub balanced: bool,
     /// Minor units by book and currency.
-    books: Vec<(String, String, i64)>,
+    pub books: Vec<(String, String, i64)>,
 }
 
 fn authorised(office: &Office, headers: &HeaderMap) -> bool {
@@ -152,7 +152,14 @@ async fn orders(State(office): State<Office>, headers: HeaderMap) -> Response {
     if !authorised(&office, &headers) {
         return problem(StatusCode::UNAUTHORIZED, "operator.token", "the token is not this till's");
     }
-    let found = office.shared.client.view(|db| {
+    match list_orders(&office.shared) {
+        Ok(orders) => Json(orders).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(crate) fn list_orders(shared: &Shared) -> Result<Vec<OrderRow>, ClientError> {
+    shared.client.view(|db| {
         let mut select = db.prepare_cached(
             "SELECT attempt.*,
                  (SELECT coalesce(sum(amount_minor), 0) FROM refund
@@ -195,18 +202,21 @@ async fn orders(State(office): State<Office>, headers: HeaderMap) -> Response {
             orders.push(order);
         }
         Ok(orders)
-    });
-    match found {
-        Ok(orders) => Json(orders).into_response(),
-        Err(error) => failed(&error),
-    }
+    })
 }
 
 async fn ledger(State(office): State<Office>, headers: HeaderMap) -> Response {
     if !authorised(&office, &headers) {
         return problem(StatusCode::UNAUTHORIZED, "operator.token", "the token is not this till's");
     }
-    let found = office.shared.client.view(|db| {
+    match read_books(&office.shared) {
+        Ok(books) => Json(books).into_response(),
+        Err(error) => failed(&error),
+    }
+}
+
+pub(crate) fn read_books(shared: &Shared) -> Result<Books, ClientError> {
+    shared.client.view(|db| {
         let mut select = db.prepare_cached("SELECT * FROM ledger ORDER BY seq")?;
         let mut rows = select.query([])?;
         let (mut previous, mut chain_holds, mut postings, mut sum) = ([0u8; 32], true, 0, 0i64);
@@ -225,11 +235,7 @@ async fn ledger(State(office): State<Office>, headers: HeaderMap) -> Response {
         }
         let books = books.into_iter().map(|((book, currency), minor)| (book, currency, minor)).collect();
         Ok(Books { postings, chain_holds, balanced: sum == 0, books })
-    });
-    match found {
-        Ok(books) => Json(books).into_response(),
-        Err(error) => failed(&error),
-    }
+    })
 }
 
 async fn link(State(office): State<Office>, headers: HeaderMap) -> Response {
@@ -254,16 +260,7 @@ async fn refund(State(office): State<Office>, headers: HeaderMap, Json(ask): Jso
         Ok(id) => id,
         Err(error) => return problem(StatusCode::UNPROCESSABLE_ENTITY, "refund.id", error),
     };
-    let asked = office
-        .shared
-        .client
-        .turn(move |tx| {
-            let id = id.unwrap_or_else(|| RefundId(tx.new_id()));
-            refund_asked(tx, id, order, ask.amount_minor).map(|asked| (id, asked))
-        })
-        .await;
-    office.shared.bell.notify_one();
-    match asked {
+    match begin_refund(&office.shared, order, ask.amount_minor, id).await {
         Ok((id, Asked::Taken(amount))) => {
             Json(RefundAnswer { refund: id.to_string(), amount: amount.to_plain() }).into_response()
         }
@@ -277,6 +274,23 @@ async fn refund(State(office): State<Office>, headers: HeaderMap, Json(ask): Jso
         }
         Err(error) => failed(&error),
     }
+}
+
+pub(crate) async fn begin_refund(
+    shared: &Shared,
+    order: OrderId,
+    amount_minor: Option<i64>,
+    id: Option<RefundId>,
+) -> Result<(RefundId, Asked), ClientError> {
+    let asked = shared
+        .client
+        .turn(move |tx| {
+            let id = id.unwrap_or_else(|| RefundId(tx.new_id()));
+            refund_asked(tx, id, order, amount_minor).map(|asked| (id, asked))
+        })
+        .await;
+    shared.bell.notify_one();
+    asked
 }
 
 /// Calls the running till of the shop in `dir`. `body` `None` is a GET. Gives the status and the JSON.

@@ -9,6 +9,7 @@ use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use comptoir_sqlcipher::crash;
 use comptoir_sqlcipher::rusqlite::params;
 
 use crate::gateway::Shared;
@@ -16,24 +17,28 @@ use crate::provider::{HintKind, WEBHOOK_BYTES_MAX};
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/webhooks/{provider}", post(webhook_came))
+        .route("/webhooks/{provider}", post(arrived))
         .route("/health", get(|| async { "ok" }))
         .layer(DefaultBodyLimit::max(WEBHOOK_BYTES_MAX))
         .with_state(shared)
 }
 
-async fn webhook_came(
+async fn arrived(
     State(shared): State<Arc<Shared>>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    webhook_came(&shared, name, &headers, &body).await
+}
+
+pub(crate) async fn webhook_came(shared: &Shared, name: String, headers: &HeaderMap, body: &Bytes) -> Response {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let now = (shared.clock)();
     let Some(provider) = shared.providers.iter().find(|provider| provider.name() == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let hint = match provider.verify_webhook(&header, &body, now) {
+    let hint = match provider.verify_webhook(&header, body, now) {
         Ok(hint) => hint,
         Err(refused) => {
             tracing::warn!(%refused, "a webhook was refused");
@@ -78,6 +83,7 @@ async fn webhook_came(
         .await;
     match stored {
         Ok(()) => {
+            crash::point("gateway.webhook.acknowledge");
             shared.bell.notify_one();
             let (status, body) = acknowledge;
             (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body).into_response()

@@ -49,6 +49,8 @@ mod push;
 mod server;
 mod socket;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tls;
 
 pub use clock::Clock;

@@ -105,31 +105,15 @@ impl Relay {
 
 async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-    let (data_dir, retention, now_ms) = (config.data_dir.clone(), config.retention(), clock.now_ms());
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&data_dir, retention, now_ms)).await;
-    let store = opened.map_err(|_| StoreError::Closed)??;
-    let pusher = Pusher::open(&config)?;
-    let (devices, address) = bind("listen", config.listen)?;
-    let (operators, operator_address) = bind("operator_listen", config.operator_listen)?;
-    let names = match config.names.as_slice() {
-        [] => vec![address.to_string(), format!("localhost:{}", address.port())],
-        names => names.to_vec(),
-    };
+    let (listen, operator_listen) = (config.listen, config.operator_listen);
     let (stop, stopping) = watch::channel(false);
-    let shared = Arc::new(Shared {
-        store,
-        clock,
-        names,
-        hub: Hub::default(),
-        metrics: Metrics::default(),
-        pusher,
-        stopping,
-        disk_is_short: AtomicBool::new(false),
-        salt: crate::random()?,
-        sockets: Arc::new(Semaphore::new(config.limits.sockets_max as usize)),
-        guests: Arc::new(Semaphore::new(config.limits.guests_max as usize)),
-        config,
-    });
+    let mut shared = Shared::open(config, clock, stopping).await?;
+    let (devices, address) = bind("listen", listen)?;
+    let (operators, operator_address) = bind("operator_listen", operator_listen)?;
+    if shared.names.is_empty() {
+        shared.names = vec![address.to_string(), format!("localhost:{}", address.port())];
+    }
+    let shared = Arc::new(shared);
     let span = tracing::Span::current();
     let encrypted = tls.is_some();
     let tasks = vec![
@@ -186,6 +170,33 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+    }
+}
+
+impl Shared<SqliteStore> {
+    /// Opens the database and everything else that does not need a port.
+    pub(crate) async fn open(
+        config: Config,
+        clock: Clock,
+        stopping: watch::Receiver<bool>,
+    ) -> Result<Self, StartError> {
+        let (data_dir, retention, now_ms) = (config.data_dir.clone(), config.retention(), clock.now_ms());
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&data_dir, retention, now_ms)).await;
+        let store = opened.map_err(|_| StoreError::Closed)??;
+        Ok(Self {
+            store,
+            clock,
+            names: config.names.clone(),
+            hub: Hub::default(),
+            metrics: Metrics::default(),
+            pusher: Pusher::open(&config)?,
+            stopping,
+            disk_is_short: AtomicBool::new(false),
+            salt: crate::random()?,
+            sockets: Arc::new(Semaphore::new(config.limits.sockets_max as usize)),
+            guests: Arc::new(Semaphore::new(config.limits.guests_max as usize)),
+            config,
+        })
     }
 }
 
@@ -397,7 +408,7 @@ async fn sweep_often<S: RelayStore>(shared: Arc<Shared<S>>) {
     }
 }
 
-async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError> {
+pub(crate) async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError> {
     shared.look_at_the_disk().await;
     shared.look_for_wake_ups();
     let mut total = Expired::default();

@@ -24,6 +24,7 @@
 mod api;
 mod cards;
 mod config;
+mod counter;
 mod fields;
 mod html;
 mod http;
@@ -39,5 +40,6 @@ mod world;
 
 pub use cards::{PRACTICE_CARDS, PracticeCard};
 pub use config::{Clock, Config, Webhook};
+pub use counter::{Answer, Counter};
 pub use server::{Sandbox, StartError};
 pub use terminal::{PageAnswer, answer_bank, type_card};

@@ -143,7 +143,7 @@ impl std::fmt::Debug for Sandbox {
     }
 }
 
-fn routes(shop: Shop) -> Router {
+pub(crate) fn routes(shop: Shop) -> Router {
     Router::new()
         .merge(api::routes(&shop))
         .merge(pay::routes())
@@ -162,7 +162,7 @@ async fn serve(listener: TcpListener, routes: Router, mut stopped: watch::Receiv
     }
 }
 
-async fn open_store(config: &Config, epoch: String) -> Result<Arc<Store>, StartError> {
+pub(crate) async fn open_store(config: &Config, epoch: String) -> Result<Arc<Store>, StartError> {
     let path = config.state_file.clone();
     match tokio::task::spawn_blocking(move || Store::open(path, epoch)).await {
         Ok(Ok(store)) => Ok(Arc::new(store)),

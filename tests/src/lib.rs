@@ -7,6 +7,7 @@
 pub mod push;
 pub mod scenario;
 pub mod shop;
+pub mod storm;
 pub mod stranger;
 pub mod tap;
 

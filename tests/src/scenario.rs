@@ -213,7 +213,7 @@ impl Play {
         Ok(())
     }
 
-    /// A person's process starts: `account` makes one, `crash_at` pulls the plug at a commit (`core/client/src/crash.rs`),
+    /// A person's process starts: `account` makes one, `crash_at` pulls the plug at a point (`core/sqlcipher/src/crash.rs`),
     /// `in` opens the folder of somebody else, `vault` says which key is in it.
     async fn start(&mut self, who: &str, start: &Value) -> Result<(), Failed> {
         let folder = start["in"].as_str().unwrap_or(who);

@@ -7,6 +7,7 @@ mod check;
 mod house;
 mod python;
 mod shells;
+mod storm;
 mod test;
 mod tidy;
 
@@ -55,6 +56,23 @@ enum Command {
         #[arg(long)]
         wheel: bool,
     },
+    /// Plays storms: people, devices, a till, a relay and a provider in one thread, with everything that can go wrong between
+    /// them. A seed that breaks a promise is printed with the fewest steps that still break it.
+    #[command(after_help = "Example: cargo xtask storm --from 4711 --seeds 1")]
+    Storm {
+        /// The first seed.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// How many.
+        #[arg(long, default_value_t = 1_000)]
+        seeds: u64,
+        /// Threads.
+        #[arg(long, default_value_t = 2)]
+        jobs: u64,
+        /// Steps of each.
+        #[arg(long, default_value_t = 120)]
+        steps: u64,
+    },
     /// Measures speed, memory and sizes, beside others that do the same. No figure fails it.
     Bench {
         /// Which benches; all of them when none is named.
@@ -77,6 +95,7 @@ fn main() -> ExitCode {
         Command::Bless { cargo_args } => test::run(&house, &cargo_args, true),
         Command::Bindings { release, bless, wheel } => bindings::run(&house, release, bless, wheel),
         Command::Bench { names, quick, json } => bench::run(&house, &names, quick, json),
+        Command::Storm { from, seeds, jobs, steps } => storm::run(&house, from, seeds, jobs, steps),
         Command::Check => check::run(&house),
         Command::Tidy => tidy::run(&house),
     });

@@ -1,8 +1,12 @@
 //! The actor: the one writer. It takes one input at a time, runs one turn, commits, and then acts.
 
+#[cfg(feature = "testing")]
+mod by_hand;
 mod relay;
 mod running;
 
+#[cfg(feature = "testing")]
+pub(crate) use by_hand::start_by_hand;
 pub(crate) use relay::VERSION;
 pub(crate) use running::{Running, start};
 
@@ -18,11 +22,11 @@ use comptoir_content::{
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
+use comptoir_sqlcipher::crash;
 use comptoir_sqlcipher::rusqlite::TransactionBehavior;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::changes::{Bell, View};
-use crate::crash;
 use crate::error::TurnError;
 use crate::facade::{ClientError, Connection, Status};
 use crate::link::{Command, News};
@@ -325,6 +329,7 @@ impl Actor {
     pub(crate) fn turn<T>(&mut self, turn: impl FnOnce(&mut Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
         let now = self.clock.now();
         let Store { db, crypto, known, .. } = &mut self.store;
+        let before = db.total_changes();
         let sql = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (value, effects) = {
             let mut tx = Tx::new(&sql, TxProvider::new(&sql, crypto), known, now, self.random.clone());
@@ -332,10 +337,15 @@ impl Actor {
             tx.mls.flush()?;
             (value, tx.effects)
         };
-        let writes = crash::wrote(&sql);
-        crash::point(writes, "before");
+        // How many turns write nothing is a matter of luck: they are no points.
+        let wrote = sql.total_changes() != before;
+        if wrote {
+            crash::point("client.commit.before");
+        }
         sql.commit()?;
-        crash::point(writes, "after");
+        if wrote {
+            crash::point("client.commit.after");
+        }
         self.unindexed = true;
         self.act(effects);
         Ok(value)

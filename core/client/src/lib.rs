@@ -57,7 +57,6 @@ uniffi::setup_scaffolding!("comptoir");
 mod actor;
 mod alive;
 mod changes;
-mod crash;
 mod error;
 mod facade;
 pub mod headless;
@@ -66,6 +65,8 @@ mod random;
 mod readers;
 mod reads;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod turns;
 mod vault;
 

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+pub mod crash;
 mod open;
 mod provider;
 

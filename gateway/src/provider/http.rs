@@ -21,8 +21,15 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 const LIST_BYTES_MAX: usize = 4 << 20;
 
 /// Talks to providers. Cheap to clone; clones share their connections.
-#[derive(Clone, Debug)]
-pub struct Http(reqwest::Client);
+#[derive(Clone)]
+pub struct Http(Line);
+
+#[derive(Clone)]
+enum Line {
+    Network(reqwest::Client),
+    #[cfg(feature = "testing")]
+    ByHand(std::sync::Arc<dyn crate::testing::Messenger>),
+}
 
 /// The client could not be built: there is no TLS on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +73,13 @@ impl Http {
             .no_proxy()
             .user_agent(concat!("comptoir-gateway/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self(client))
+        Ok(Self(Line::Network(client)))
+    }
+
+    /// Hands every request to a messenger instead.
+    #[cfg(feature = "testing")]
+    pub(crate) fn by_hand(messenger: std::sync::Arc<dyn crate::testing::Messenger>) -> Self {
+        Self(Line::ByHand(messenger))
     }
 
     /// Sends a request once. It is never repeated here: whether it may be is for the engine to say.
@@ -78,9 +91,14 @@ impl Http {
         if !may_be_called(&url) {
             return Err(NoAnswer::Address);
         }
+        let client = match &self.0 {
+            Line::Network(client) => client,
+            #[cfg(feature = "testing")]
+            Line::ByHand(messenger) => return messenger.carry(request).await.ok_or(NoAnswer::Broken),
+        };
         let mut call = match request.method {
-            Method::Get => self.0.get(url),
-            Method::Post => self.0.post(url).body(request.body.to_vec()),
+            Method::Get => client.get(url),
+            Method::Post => client.post(url).body(request.body.to_vec()),
         };
         for (name, value) in &request.headers {
             let mut value = HeaderValue::from_str(value).map_err(|_| NoAnswer::Address)?;

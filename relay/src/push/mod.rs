@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use comptoir_sqlcipher::crash;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -116,7 +117,9 @@ async fn wake<S: RelayStore>(shared: Arc<Shared<S>>, wake_up: WakeUp) {
     let Some(pusher) = &shared.pusher else {
         return;
     };
+    crash::point("relay.knock.before");
     let answer = pusher.knocker.knock(wake_up.endpoint.as_str(), shared.clock.now_ms()).await;
+    crash::point("relay.knock.after");
     let given_up = wake_up.knocks >= shared.config.push.tries_max;
     let (knocked, counted) = match answer {
         Answer::Taken => (Knocked::Done, &shared.metrics.wake_ups_taken),

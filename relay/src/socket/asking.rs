@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use comptoir_sqlcipher::crash;
 use comptoir_wire::{DeviceId, ErrorCode, Limits, Refusal, Reply, Request, Welcome, frame_id, limits};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
@@ -18,7 +19,7 @@ use crate::hub::Line;
 use crate::log_chain;
 use crate::network::Network;
 use crate::server::Shared;
-use crate::store::RelayStore;
+use crate::store::{Mailbox, RelayStore};
 
 /// Frames of a guest, and frames that are none, before the connection ends.
 const GUEST_FRAMES_MAX: u32 = 64;
@@ -200,26 +201,14 @@ impl<S: RelayStore> Asking<S> {
         };
         self.asker = Asker::Device { device, account: known.account, visit: mailbox.visit };
         self.guest = None;
-        let config = &self.shared.config.limits;
-        let welcome = Reply::Welcome(Welcome {
-            incarnation: self.shared.store.incarnation(),
-            server_time_ms: self.shared.clock.now_ms().cast_unsigned(),
-            acked_seq: mailbox.acked_seq,
-            head_seq: mailbox.head_seq,
-            key_packages_left: mailbox.key_packages_left,
-            limits: Limits {
-                envelope_bytes_max: config.envelope_bytes_max as u32,
-                envelopes_per_frame_max: config.envelopes_per_frame_max as u32,
-                key_packages_max: config.key_packages_max,
-            },
-            push_key: self.shared.pusher.as_ref().map(|pusher| Box::new(pusher.key())),
-        });
+        let welcome = Reply::Welcome(welcome(&self.shared, &mailbox));
         let open = Tell::Open { welcome: welcome.encode(id), device, mailbox, window };
         self.answers.send(open).await.map_err(|_| Close::Ended)
     }
 
     /// Answers a question; one with id 0 wants none.
     async fn answer(&self, id: u64, reply: Reply) -> Result<(), Close> {
+        crash::point("relay.answer");
         if id == 0 && !matches!(reply, Reply::Refused(_)) { Ok(()) } else { self.tell(id, reply).await }
     }
 
@@ -229,6 +218,24 @@ impl<S: RelayStore> Asking<S> {
             tracing::debug!(?code, detail, "refused");
         }
         self.answers.send(Tell::Answer(reply.encode(id))).await.map_err(|_| Close::Ended)
+    }
+}
+
+/// What a device is told when its mailbox is open.
+pub(super) fn welcome<S: RelayStore>(shared: &Shared<S>, mailbox: &Mailbox) -> Welcome {
+    let config = &shared.config.limits;
+    Welcome {
+        incarnation: shared.store.incarnation(),
+        server_time_ms: shared.clock.now_ms().cast_unsigned(),
+        acked_seq: mailbox.acked_seq,
+        head_seq: mailbox.head_seq,
+        key_packages_left: mailbox.key_packages_left,
+        limits: Limits {
+            envelope_bytes_max: config.envelope_bytes_max as u32,
+            envelopes_per_frame_max: config.envelopes_per_frame_max as u32,
+            key_packages_max: config.key_packages_max,
+        },
+        push_key: shared.pusher.as_ref().map(|pusher| Box::new(pusher.key())),
     }
 }
 

@@ -13,6 +13,8 @@
 //! [`telling`] is the only one that writes: answers first, then the next envelopes of the mailbox within the window.
 
 mod asking;
+#[cfg(feature = "testing")]
+pub(crate) mod by_hand;
 mod close;
 mod requests;
 mod telling;

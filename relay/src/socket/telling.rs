@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
+use comptoir_sqlcipher::crash;
 use comptoir_wire::{DeviceId, Reply};
 use futures_util::SinkExt;
 use futures_util::stream::SplitSink;
@@ -184,6 +185,7 @@ impl Pump {
             self.in_flight_bytes += bytes;
         }
         shared.metrics.delivered.add(items.len() as u64);
+        crash::point("relay.deliver");
         out.send(Reply::Delivery(items).encode(0)).await
     }
 }

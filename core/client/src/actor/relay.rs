@@ -1,6 +1,7 @@
 //! What the actor says to the relay, and what it does about the answers: each is a turn.
 
 use comptoir_content::ConversationId;
+use comptoir_sqlcipher::crash;
 use comptoir_wire as wire;
 
 use super::Actor;
@@ -70,6 +71,11 @@ impl Actor {
     }
 
     pub(super) fn tell_link(&self, command: Command) {
+        match &command {
+            Command::Send(..) => crash::point("client.send"),
+            Command::Ack(_) => crash::point("client.ack"),
+            Command::Login(_) | Command::Now | Command::Redial | Command::Pause => {}
+        }
         // The link ends only with this actor.
         let _ = self.link.send(command);
     }

@@ -54,11 +54,25 @@ pub(crate) fn start(store: Store, clock: Clock, bell: Bell, push: Option<Sender<
             actor.run(&receiver, &stopped);
         })
         .map_err(failed)?;
-    Ok(Running { inputs, interrupt, hang_up: Mutex::new(Some(hang_up)), stop, alive, threads: [actor, link] })
+    Ok(Running::Threads(Threads {
+        inputs,
+        interrupt,
+        hang_up: Mutex::new(Some(hang_up)),
+        stop,
+        alive,
+        threads: [actor, link],
+    }))
 }
 
 /// An actor and its link, while they run.
-pub(crate) struct Running {
+pub(crate) enum Running {
+    Threads(Threads),
+    #[cfg(feature = "testing")]
+    ByHand(super::by_hand::ByHand),
+}
+
+/// Threads of their own.
+pub(crate) struct Threads {
     inputs: Sender<Input>,
     interrupt: InterruptHandle,
     /// Dropping it ends the link wherever it is.
@@ -70,29 +84,49 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn send(&self, input: Input) -> Result<(), ClientError> {
-        self.inputs.send(input).map_err(|_| ClientError::suspended())
+        match self {
+            Self::Threads(threads) => threads.inputs.send(input).map_err(|_| ClientError::suspended()),
+            #[cfg(feature = "testing")]
+            Self::ByHand(actor) => actor.take(input),
+        }
     }
 
     /// What waits is still done; the link hears of the end when the actor is gone, and says what it still has to say.
     pub(crate) fn ask_to_stop(&self) {
-        let _ = self.inputs.send(Input::Stop);
+        let _ = self.send(Input::Stop);
     }
 
     /// Waits until both threads are at their end. Says whether that came to be in time.
     pub(crate) fn wait(&self, limit: Duration) -> bool {
-        self.alive.wait(limit)
+        match self {
+            Self::Threads(threads) => threads.alive.wait(limit),
+            #[cfg(feature = "testing")]
+            Self::ByHand(_) => true,
+        }
     }
 
     /// Ends what they do now: the turn is undone, and what waits is not begun.
     pub(crate) fn interrupt(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.interrupt.interrupt();
-        self.hang_up.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match self {
+            Self::Threads(threads) => {
+                threads.stop.store(true, Ordering::Release);
+                threads.interrupt.interrupt();
+                threads.hang_up.lock().unwrap_or_else(PoisonError::into_inner).take();
+            }
+            #[cfg(feature = "testing")]
+            Self::ByHand(_) => {}
+        }
     }
 
     /// `Err` when one of them had panicked.
     pub(crate) fn join(self) -> Result<(), ()> {
-        let ended = self.threads.map(JoinHandle::join);
-        if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(()) }
+        match self {
+            Self::Threads(threads) => {
+                let ended = threads.threads.map(JoinHandle::join);
+                if ended.iter().all(Result::is_ok) { Ok(()) } else { Err(()) }
+            }
+            #[cfg(feature = "testing")]
+            Self::ByHand(_) => Ok(()),
+        }
     }
 }

@@ -180,6 +180,15 @@ impl Client {
     /// # Errors
     /// As [`Client::open`].
     pub fn open_headless(config: Config, setting: Setting) -> Result<Arc<Self>, ClientError> {
+        Self::open_with(config, setting, actor::start)
+    }
+
+    /// Opens what is on the disk; `start` brings it to life.
+    pub(crate) fn open_with(
+        config: Config,
+        setting: Setting,
+        start: impl FnOnce(Store, Clock, Bell, Option<Sender<()>>) -> Result<Running, ClientError>,
+    ) -> Result<Arc<Self>, ClientError> {
         // Needed once per process by TLS; whoever is first wins, and they are all the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         create_dir(&config.dir)?;
@@ -190,7 +199,7 @@ impl Client {
         let bell = Bell::new();
         let (asking, asked) = channel();
         let asking = config.push.is_some().then_some(asking);
-        let running = actor::start(store, clock.clone(), bell.clone(), asking.clone())?;
+        let running = start(store, clock.clone(), bell.clone(), asking.clone())?;
         let listeners = Arc::new(Alive::default());
         if let Some(sheet) = config.sheet {
             open_sheets(bell.listen(), sheet, listeners.begin())?;

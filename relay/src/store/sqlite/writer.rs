@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use comptoir_sqlcipher::crash;
 use comptoir_sqlcipher::rusqlite::{self, Connection, TransactionBehavior};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -198,7 +199,9 @@ fn commit(db: &mut Connection, group: &mut [Job], done: &Done) -> rusqlite::Resu
     for job in group.iter_mut() {
         job.work.run(&tx)?;
     }
+    crash::point("relay.commit.before");
     tx.commit()?;
+    crash::point("relay.commit.after");
     done.batches.fetch_add(1, Ordering::Relaxed);
     done.operations.fetch_add(group.len() as u64, Ordering::Relaxed);
     Ok(())

@@ -1,0 +1,277 @@
+//! What must be true, small enough to hold in the head: what was promised to people, and what that obliges everybody to.
+//!
+//! * A message that a core took (`send_text` returned) is on that device from then on, stands once in the thread of every
+//!   device of both people in the end, and after everything that the same device had said before in that chat.
+//! * Nobody ever reads anything that was not said in that chat.
+//! * Nobody is charged twice for a bill, no phone says "paid" without a charge, and in the end every charge has one receipt and
+//!   one posting, and nothing is left unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use comptoir_client::{BubbleKind, ChatRow, Client, PaymentState, Place};
+use comptoir_content::{AccountId, ConversationId};
+
+use super::world::{DEVICES, PEOPLE, PEOPLE_COUNT, SHOP, TILL, World};
+
+/// Something that a core took, or may have taken.
+#[derive(Clone, Debug)]
+struct Promise {
+    device: usize,
+    to: usize,
+    text: String,
+    /// False when the core was killed while it took it: it may or may not be.
+    kept: bool,
+}
+
+#[derive(Default)]
+pub struct Model {
+    accounts: Vec<AccountId>,
+    promises: Vec<Promise>,
+    count: usize,
+}
+
+/// A promise that was broken.
+pub type Broken = String;
+
+impl Model {
+    #[must_use]
+    pub fn new(world: &World) -> Self {
+        let account = |person: usize| {
+            let device = PEOPLE.iter().position(|of| *of == person).expect("everybody has a device");
+            world.client(device).identity().expect("readable").expect("an account").account
+        };
+        Self { accounts: (0..PEOPLE_COUNT).map(account).collect(), ..Self::default() }
+    }
+
+    /// The next text of somebody; no two are alike.
+    pub fn words(&mut self, device: usize) -> String {
+        self.count += 1;
+        format!("{} {}", DEVICES[device], self.count)
+    }
+
+    /// A core took a text, or was killed while it did.
+    pub fn said(&mut self, device: usize, to: usize, text: String, kept: bool) {
+        self.promises.push(Promise { device, to, text, kept });
+    }
+
+    /// It was taken after all.
+    pub fn was_taken(&mut self, text: &str) {
+        if let Some(promise) = self.promises.iter_mut().find(|promise| promise.text == text) {
+            promise.kept = true;
+        }
+    }
+
+    /// How many texts were taken.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.promises.iter().filter(|promise| promise.kept).count()
+    }
+
+    /// Somebody's account.
+    #[must_use]
+    pub fn account(&self, person: usize) -> AccountId {
+        self.accounts[person]
+    }
+
+    /// What must hold at every moment.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub async fn check_now(&self, world: &World) -> Result<(), Broken> {
+        for (device, name) in DEVICES.into_iter().enumerate() {
+            let Some(client) = &world.devices[device].client else { continue };
+            for row in chats(client)? {
+                let Some(peer) = self.accounts.iter().position(|account| *account == row.peer.account) else {
+                    return Err(format!("{name} has a chat with a stranger"));
+                };
+                self.check_thread(device, peer, &texts(client, row.chat)?)?;
+            }
+            for promise in self.promises.iter().filter(|promise| promise.kept && promise.device == device) {
+                let chat = chat_with(client, self.accounts[promise.to])?;
+                let there = chat.is_some_and(|chat| {
+                    texts(client, chat).is_ok_and(|texts| texts.iter().any(|(_, text)| *text == promise.text))
+                });
+                if !there {
+                    return Err(format!("{name} has lost its own {:?}", promise.text));
+                }
+            }
+        }
+        self.check_money(world).await
+    }
+
+    /// One thread: nothing twice, nothing that was not said here.
+    fn check_thread(&self, device: usize, peer: usize, texts: &[(bool, String)]) -> Result<(), Broken> {
+        let me = PEOPLE[device];
+        let mut seen = BTreeSet::new();
+        for (mine, text) in texts {
+            if !seen.insert(text) {
+                return Err(format!("{} reads {text:?} twice", DEVICES[device]));
+            }
+            let (from, to) = if *mine { (me, peer) } else { (peer, me) };
+            let said = |promise: &Promise| promise.text == *text && PEOPLE[promise.device] == from && promise.to == to;
+            if !self.promises.iter().any(said) {
+                return Err(format!("{} reads {text:?}, which nobody said here", DEVICES[device]));
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_money(&self, world: &World) -> Result<(), Broken> {
+        let charges = charges(world).await;
+        let mut orders: BTreeMap<String, usize> = BTreeMap::new();
+        for charge in &charges {
+            *orders.entry(charge.clone()).or_default() += 1;
+        }
+        if let Some((payment, times)) = orders.iter().find(|(_, times)| **times > 1) {
+            return Err(format!("{payment} was charged {times} times"));
+        }
+        let mut paid: BTreeSet<String> = BTreeSet::new();
+        for device in 0..TILL {
+            let Some(client) = &world.devices[device].client else { continue };
+            for receipt in client.receipts().map_err(|error| error.to_string())? {
+                paid.insert(receipt.order.to_string());
+            }
+        }
+        if paid.len() > charges.len() {
+            return Err(format!("{} receipts for {} charges", paid.len(), charges.len()));
+        }
+        if world.devices[TILL].till.is_some() {
+            let books = world.till().books().map_err(|error| error.to_string())?;
+            if !books.balanced || !books.chain_holds {
+                return Err(format!("the books do not hold: {books:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What must hold in the end, when everything that can move has moved.
+    ///
+    /// # Errors
+    /// The promise that was broken.
+    pub async fn check_end(&self, world: &World) -> Result<(), Broken> {
+        self.check_now(world).await?;
+        for (device, name) in DEVICES.into_iter().enumerate() {
+            let client = world.client(device);
+            let status = client.status().map_err(|error| error.to_string())?;
+            if status.unsent > 0 || status.asking > 0 || !status.caught_up {
+                return Err(format!("{name} is not done: {status:?}"));
+            }
+        }
+        for promise in &self.promises {
+            for (device, person) in PEOPLE.into_iter().enumerate() {
+                if person == PEOPLE[promise.device] {
+                    self.check_arrived(world, promise, device, promise.to)?;
+                } else if person == promise.to {
+                    self.check_arrived(world, promise, device, PEOPLE[promise.device])?;
+                }
+            }
+        }
+        self.check_paid(world).await
+    }
+
+    fn check_arrived(&self, world: &World, promise: &Promise, device: usize, with: usize) -> Result<(), Broken> {
+        let client = world.client(device);
+        let chat = chat_with(&client, self.accounts[with])?;
+        let texts = chat.map(|chat| texts(&client, chat)).transpose()?.unwrap_or_default();
+        let place = texts.iter().position(|(_, text)| *text == promise.text);
+        let Some(place) = place else {
+            let held = chat.map(|chat| held(&client, chat)).unwrap_or_default();
+            return match promise.kept {
+                true => {
+                    Err(format!("{} never read {:?}; it reads {texts:?}; held: {held}", DEVICES[device], promise.text))
+                }
+                false => Ok(()),
+            };
+        };
+        // Whatever the same device had said before in this chat comes before.
+        let earlier = self.promises.iter().take_while(|other| other.text != promise.text);
+        for other in earlier.filter(|other| other.device == promise.device && other.to == promise.to) {
+            if texts[place..].iter().any(|(_, text)| *text == other.text) {
+                return Err(format!("{} reads {:?} before {:?}", DEVICES[device], promise.text, other.text));
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_paid(&self, world: &World) -> Result<(), Broken> {
+        let charges = charges(world).await;
+        let books = world.till().books().map_err(|error| error.to_string())?;
+        let given_back = refunds(world).await;
+        if books.postings != (charges.len() + given_back) as i64 {
+            let (charged, postings) = (charges.len(), books.postings);
+            return Err(format!("{charged} charges and {given_back} refunds, but {postings} postings"));
+        }
+        let orders = world.till().orders().map_err(|error| error.to_string())?;
+        if let Some(order) = orders.iter().find(|order| !matches!(order.state.as_str(), "captured" | "dead")) {
+            return Err(format!("an order is left {}: {order:?}", order.state));
+        }
+        // Each customer's devices together have a receipt for each charge, once, and none shows anything unknown.
+        let mut receipts = BTreeSet::new();
+        for (device, name) in DEVICES.into_iter().enumerate().take(TILL) {
+            let client = world.client(device);
+            let found = client.receipts().map_err(|error| error.to_string())?;
+            let once: BTreeSet<String> = found.iter().map(|receipt| receipt.order.to_string()).collect();
+            if once.len() != found.len() {
+                return Err(format!("{name} has two receipts of one order"));
+            }
+            receipts.extend(once);
+            let Some(chat) = chat_with(&client, self.accounts[SHOP])? else { continue };
+            for checkout in bubbles(&client, chat)?.into_iter().filter_map(|bubble| bubble.checkout) {
+                use PaymentState as S;
+                let unknown = match checkout.state {
+                    S::Placed | S::AwaitingConsent | S::Settling => true,
+                    S::Offered | S::NotPaid | S::Paid | S::PartRefunded | S::Refunded | S::Expired => false,
+                };
+                if unknown {
+                    let state = checkout.state;
+                    return Err(format!("{name} is left with a bill that is {state:?}"));
+                }
+            }
+        }
+        if receipts.len() != charges.len() {
+            return Err(format!("{} charges, but {} receipts", charges.len(), receipts.len()));
+        }
+        Ok(())
+    }
+}
+
+/// The provider's ids of everything that was charged, once for each charge.
+pub async fn charges(world: &World) -> Vec<String> {
+    happened(world, "payment.succeeded").await
+}
+
+async fn refunds(world: &World) -> usize {
+    happened(world, "refund.succeeded").await.len()
+}
+
+async fn happened(world: &World, kind: &str) -> Vec<String> {
+    let events = world.events().await;
+    let of_kind = events.iter().filter(|event| event["type"] == kind);
+    of_kind.map(|event| event["data"]["id"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+pub fn chats(client: &Client) -> Result<Vec<ChatRow>, Broken> {
+    client.chats(None, 100).map(|page| page.rows).map_err(|error| error.to_string())
+}
+
+pub fn chat_with(client: &Client, account: AccountId) -> Result<Option<ConversationId>, Broken> {
+    Ok(chats(client)?.into_iter().find(|row| row.peer.account == account).map(|row| row.chat))
+}
+
+pub fn bubbles(client: &Client, chat: ConversationId) -> Result<Vec<comptoir_client::Bubble>, Broken> {
+    client.page(chat, Place::Newest, 200).map(|page| page.bubbles).map_err(|error| error.to_string())
+}
+
+/// What people said in a chat, oldest first. The shop's own words are not part of the promise.
+fn texts(client: &Client, chat: ConversationId) -> Result<Vec<(bool, String)>, Broken> {
+    use comptoir_client::BubbleState as S;
+    let spoken = bubbles(client, chat)?
+        .into_iter()
+        .filter(|bubble| bubble.kind == BubbleKind::Text && bubble.state != S::Held && bubble.text.contains(' '));
+    Ok(spoken.map(|bubble| (bubble.mine, bubble.text)).collect())
+}
+
+fn held(client: &Client, chat: ConversationId) -> String {
+    let held = bubbles(client, chat).unwrap_or_default().into_iter().filter_map(|bubble| bubble.why);
+    held.collect::<Vec<_>>().join(", ")
+}

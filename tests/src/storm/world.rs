@@ -1,0 +1,491 @@
+//! A town in one thread: real cores, a real relay desk, a real till and the practice provider, with nothing between them but
+//! queues that the storm moves.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use comptoir_client::headless::Setting;
+use comptoir_client::testing::{Line, Said};
+use comptoir_client::{Client, Config, FileVault};
+use comptoir_content::Timestamp;
+use comptoir_gateway::provider::{HttpRequest, HttpResponse, Method};
+use comptoir_gateway::testing::{Messenger, Till};
+use comptoir_gateway::{NewShop, init};
+use comptoir_relay::Clock;
+use comptoir_relay::testing::{Counter, Visit};
+use comptoir_sandbox::Answer;
+use comptoir_wire as wire;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::steps::Fate;
+
+const RELAY: &str = "ws://127.0.0.1:1";
+const PROVIDER: &str = "http://127.0.0.1:2";
+const SECRET: &str = "sk_practice_the_bakery";
+const WEBHOOK_SECRET: &str = "whsec_practice_the_bakery";
+
+/// Whose devices there are. The last one is the till's.
+pub const DEVICES: [&str; 5] = ["alice", "alice-2", "bob", "carol", "bakery"];
+pub const TILL: usize = 4;
+
+/// Who a device belongs to: devices of one person have the same number.
+pub const PEOPLE: [usize; 5] = [0, 0, 1, 2, 3];
+pub const PEOPLE_COUNT: usize = 4;
+pub const SHOP: usize = 3;
+
+/// The time of the whole town, and how far each clock is off.
+#[derive(Clone)]
+pub struct Time {
+    now_ms: Arc<AtomicI64>,
+    skew_ms: Vec<Arc<AtomicI64>>,
+}
+
+impl Time {
+    #[must_use]
+    pub fn new(now_ms: i64) -> Self {
+        Self { now_ms: Arc::new(AtomicI64::new(now_ms)), skew_ms: DEVICES.iter().map(|_| Arc::default()).collect() }
+    }
+
+    pub fn pass(&self, ms: i64) {
+        self.now_ms.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub fn skew(&self, device: usize, ms: i64) {
+        self.skew_ms[device].store(ms, Ordering::SeqCst);
+    }
+
+    fn of(&self, device: usize) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        let (now_ms, skew_ms) = (self.now_ms.clone(), self.skew_ms[device].clone());
+        Arc::new(move || Timestamp(now_ms.load(Ordering::SeqCst) + skew_ms.load(Ordering::SeqCst)))
+    }
+
+    fn relay(&self) -> Clock {
+        Clock::shared(self.now_ms.clone())
+    }
+}
+
+/// Frames on their way from the relay to a device.
+#[derive(Debug)]
+enum Down {
+    Answer(u64, wire::Reply),
+    Items(Vec<wire::Item>),
+    CaughtUp,
+}
+
+/// One device with its line.
+pub struct Device {
+    pub client: Option<Arc<Client>>,
+    pub till: Option<Till>,
+    line: Option<Line>,
+    visit: Option<Visit>,
+    down: VecDeque<Down>,
+    told_caught_up: bool,
+}
+
+/// The road between the till and its provider.
+struct Road {
+    provider: comptoir_sandbox::Counter,
+    down: AtomicBool,
+    next: Mutex<Fate>,
+}
+
+/// The whole town.
+pub struct World {
+    dir: PathBuf,
+    pub time: Time,
+    relay: Option<Counter>,
+    pub devices: Vec<Device>,
+    road: Arc<Road>,
+}
+
+/// A town where everybody has an account and nobody has met, on the disk.
+pub async fn dawn(dir: &Path, now_ms: i64) {
+    std::fs::create_dir_all(dir).expect("a folder");
+    make_shop(dir, now_ms).await;
+    let mut world = World::open(dir, now_ms).await;
+    for device in (0..TILL).filter(|device| *device != 1) {
+        world.client(device).create_account(RELAY).await.expect("an account");
+    }
+    world.settle().await;
+    let request = world.client(1).link_request().await.expect("a request");
+    let grant = world.client(0).link_device(&request).await.expect("a grant");
+    world.client(1).finish_link(&grant).await.expect("the account");
+    world.settle().await;
+    world.close().await;
+}
+
+async fn make_shop(dir: &Path, now_ms: i64) {
+    let shop = dir.join(DEVICES[TILL]);
+    std::fs::create_dir_all(&shop).expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(shop.join(name), text).expect("a file");
+    write(
+        "gateway.toml",
+        &format!(
+            "listen = \"127.0.0.1:0\"\n[providers.sandbox]\nurl = \"{PROVIDER}\"\naccount = \"the-bakery\"\n\
+             secret_key_file = \"sandbox.key\"\nwebhook_secret_file = \"sandbox.webhook\"\n"
+        ),
+    );
+    write("sandbox.key", SECRET);
+    write("sandbox.webhook", WEBHOOK_SECRET);
+    write(
+        "catalogue.toml",
+        "greeting = \"Bonjour!\"\ncurrency = \"EUR\"\n\
+         [[product]]\nid = \"croissant\"\ntitle = \"Croissant\"\nprice_minor = 120\n\
+         [[product]]\nid = \"baguette\"\ntitle = \"Baguette\"\nprice_minor = 95\n",
+    );
+    #[cfg(unix)]
+    for secret in ["sandbox.key", "sandbox.webhook"] {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(shop.join(secret), std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    }
+    let new = NewShop {
+        name: "The Bakery".to_owned(),
+        about: String::new(),
+        relay: RELAY.to_owned(),
+        owner_key: dir.join("owner.key"),
+    };
+    init(&shop, &new, Some(Arc::new(move || Timestamp(now_ms)))).await.expect("a shop");
+}
+
+impl World {
+    /// Opens what is in `dir`: nobody is connected.
+    pub async fn open(dir: &Path, now_ms: i64) -> Self {
+        let time = Time::new(now_ms);
+        let clock = time.now_ms.clone();
+        let mut config = comptoir_sandbox::Config::new(([127, 0, 0, 1], 0).into(), SECRET);
+        config.public_url = Some(PROVIDER.to_owned());
+        config.webhook = Some(comptoir_sandbox::Webhook::new("http://127.0.0.1:3", WEBHOOK_SECRET));
+        config.clock = comptoir_sandbox::Clock::from_fn(move || clock.load(Ordering::SeqCst));
+        let provider = comptoir_sandbox::Counter::open(config).await.expect("a provider");
+        let road = Arc::new(Road { provider, down: AtomicBool::new(false), next: Mutex::new(Fate::Arrives) });
+        let devices = DEVICES.iter().map(|_| Device::away()).collect();
+        let mut world = Self { dir: dir.to_owned(), time, relay: None, devices, road };
+        world.relay_starts().await;
+        for device in 0..DEVICES.len() {
+            world.starts(device).await;
+        }
+        world
+    }
+
+    /// Everybody ends.
+    pub async fn close(&mut self) {
+        for device in 0..DEVICES.len() {
+            self.ends(device).await;
+        }
+        self.relay_ends().await;
+    }
+
+    async fn relay_starts(&mut self) {
+        let config = comptoir_relay::Config::local(self.dir.join("relay"));
+        self.relay = Some(Counter::open(config, self.time.relay()).await.expect("a relay"));
+    }
+
+    async fn relay_ends(&mut self) {
+        for device in 0..DEVICES.len() {
+            self.hang(device).await;
+        }
+        self.relay.take().expect("it runs").close().await.expect("its store");
+    }
+
+    /// The relay is gone for a moment. What it answered is on its disk.
+    pub async fn relay_falls(&mut self) {
+        self.relay_ends().await;
+        self.relay_starts().await;
+    }
+
+    /// A copy of the relay's database.
+    pub async fn relay_copied(&mut self) {
+        self.relay_ends().await;
+        let copy = self.dir.join("relay-copy");
+        let _ = std::fs::remove_dir_all(&copy);
+        copy_dir(&self.dir.join("relay"), &copy);
+        self.relay_starts().await;
+    }
+
+    /// The relay comes back from the copy, if there is one.
+    pub async fn relay_restored(&mut self) -> bool {
+        let copy = self.dir.join("relay-copy");
+        if !copy.exists() {
+            return false;
+        }
+        self.relay_ends().await;
+        let relay = self.dir.join("relay");
+        std::fs::remove_dir_all(&relay).expect("its folder");
+        copy_dir(&copy, &relay);
+        std::fs::write(relay.join("RESTORED"), "").expect("a mark");
+        self.relay_starts().await;
+        true
+    }
+
+    /// A core, which is there unless it was killed a moment ago.
+    #[must_use]
+    pub fn client(&self, device: usize) -> Arc<Client> {
+        self.devices[device].client.clone().expect("it runs")
+    }
+
+    #[must_use]
+    pub fn till(&self) -> &Till {
+        self.devices[TILL].till.as_ref().expect("it runs")
+    }
+
+    /// A device's process starts.
+    pub async fn starts(&mut self, device: usize) {
+        let dir = self.dir.join(DEVICES[device]);
+        let clock = self.time.of(device);
+        let (client, till, line) = if device == TILL {
+            let (till, line) = Till::open(&dir, clock, self.road.clone()).await.expect("a till");
+            (till.client().clone(), Some(till), line)
+        } else {
+            let vault = Arc::new(FileVault::new(self.dir.join(format!("{}.key", DEVICES[device]))));
+            let config = Config { dir, vault, sheet: None, push: None };
+            let setting = Setting { clock: Some(clock), extension: None };
+            let (client, line) = comptoir_client::testing::open(config, setting).expect("a core");
+            (client, None, line)
+        };
+        self.devices[device] = Device { client: Some(client), till, line: Some(line), ..Device::away() };
+    }
+
+    /// A device's process ends, in good order or in the middle of a turn.
+    pub async fn ends(&mut self, device: usize) {
+        self.leaves(device).await;
+        // The till holds the core too.
+        self.devices[device] = Device::away();
+    }
+
+    async fn leaves(&mut self, device: usize) {
+        self.devices[device].down.clear();
+        if let (Some(relay), Some(visit)) = (&self.relay, self.devices[device].visit.take()) {
+            relay.leaves(visit).await;
+        }
+    }
+
+    /// A device's line breaks, and it notices.
+    pub async fn hang(&mut self, device: usize) {
+        if self.devices[device].visit.is_none() {
+            return;
+        }
+        self.leaves(device).await;
+        let Device { client, line, .. } = &mut self.devices[device];
+        if let (Some(client), Some(line)) = (client, line) {
+            // What it said into the broken line is lost.
+            while line.says().is_some() {}
+            let _ = line.lost(client);
+        }
+    }
+
+    /// A device's line comes up, if it has an account and is let in.
+    pub async fn connect(&mut self, device: usize) {
+        let relay = self.relay.as_ref().expect("it runs");
+        let Device { client: Some(client), line: Some(line), visit, down, told_caught_up, .. } =
+            &mut self.devices[device]
+        else {
+            return;
+        };
+        if visit.is_some() {
+            return;
+        }
+        let Some(sign_in) = line.sign_in() else { return };
+        if let Some(account) = sign_in.new_account {
+            let answer = relay.ask_as_guest(wire::Request::CreateAccount(account)).await;
+            if let wire::Reply::Refused(refusal) = answer {
+                let _ = line.turned_away(client, refusal);
+                return;
+            }
+        }
+        match relay.sign_in(sign_in.device).await {
+            Ok((welcome, opened)) => {
+                (*visit, *told_caught_up) = (Some(opened), false);
+                down.clear();
+                let _ = line.connected(client, welcome);
+            }
+            Err(refusal) => {
+                let _ = line.turned_away(client, refusal);
+            }
+        }
+    }
+
+    /// Frames go from a device to the relay. Says how many.
+    pub async fn carry(&mut self, device: usize, frames: usize, fate: Fate) -> usize {
+        for carried in 0..frames {
+            let relay = self.relay.as_ref().expect("it runs");
+            let Device { line: Some(line), visit: Some(visit), down, .. } = &mut self.devices[device] else {
+                return carried;
+            };
+            let Some(said) = line.says() else { return carried };
+            let fate = if carried + 1 == frames { fate } else { Fate::Arrives };
+            if fate == Fate::Lost {
+                self.hang(device).await;
+                return carried + 1;
+            }
+            match said {
+                Said::Asks(id, request) => {
+                    let times = if fate == Fate::Twice { 2 } else { 1 };
+                    for _ in 0..times {
+                        if let Some(reply) = relay.ask(visit, request.clone()).await {
+                            down.push_back(Down::Answer(id, reply));
+                        }
+                    }
+                }
+                Said::Acknowledges(upto_seq) => {
+                    relay.ask(visit, wire::Request::Ack { upto_seq }).await;
+                }
+                Said::Redials => {
+                    self.hang(device).await;
+                    return carried + 1;
+                }
+            }
+            if fate == Fate::AnswerLost {
+                self.hang(device).await;
+                return carried + 1;
+            }
+        }
+        frames
+    }
+
+    /// Frames go from the relay to a device. Says how many.
+    pub async fn hear(&mut self, device: usize, frames: usize) -> usize {
+        for heard in 0..frames {
+            let relay = self.relay.as_ref().expect("it runs");
+            let Device { client: Some(client), line: Some(line), visit: Some(visit), down, told_caught_up, .. } =
+                &mut self.devices[device]
+            else {
+                return heard;
+            };
+            if down.is_empty() {
+                let items = relay.deliver(visit).await.expect("the relay's store");
+                if !items.is_empty() {
+                    down.push_back(Down::Items(items));
+                } else if !*told_caught_up {
+                    *told_caught_up = true;
+                    down.push_back(Down::CaughtUp);
+                }
+            }
+            let Some(next) = down.pop_front() else { return heard };
+            let _ = match next {
+                Down::Answer(id, reply) => line.answered(client, id, reply),
+                Down::Items(items) => line.delivered(client, items),
+                Down::CaughtUp => line.caught_up(client),
+            };
+        }
+        frames
+    }
+
+    /// Everything that can move moves, until nothing does. Says whether that ended.
+    pub async fn settle(&mut self) -> bool {
+        *self.road.next.lock().unwrap_or_else(PoisonError::into_inner) = Fate::Arrives;
+        for _ in 0..2_000 {
+            let mut moved = 0;
+            for device in 0..DEVICES.len() {
+                self.connect(device).await;
+                moved += self.carry(device, 64, Fate::Arrives).await;
+                moved += self.hear(device, 64).await;
+            }
+            if self.devices[TILL].till.is_some() {
+                // It may say something.
+                let _ = self.till().round().await;
+                while self.webhook(Fate::Arrives).await {
+                    moved += 1;
+                }
+            }
+            if moved == 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The till does what is due.
+    pub async fn work(&mut self, fate: Fate) {
+        *self.road.next.lock().unwrap_or_else(PoisonError::into_inner) = fate;
+        let _ = self.till().round().await;
+    }
+
+    /// The provider's next webhook goes to the till. Says whether there was one.
+    pub async fn webhook(&mut self, fate: Fate) -> bool {
+        let Some((signature, body)) = self.road.provider.next_webhook().await else {
+            return false;
+        };
+        let times = match fate {
+            Fate::Lost => 0,
+            Fate::Arrives | Fate::AnswerLost => 1,
+            Fate::Twice => 2,
+        };
+        for _ in 0..times {
+            let mut headers = HeaderMap::new();
+            let value = HeaderValue::from_str(&signature).expect("a header");
+            headers.insert(HeaderName::from_static("sandbox-signature"), value);
+            self.till().webhook("sandbox", headers, body.clone()).await;
+        }
+        true
+    }
+
+    pub fn provider_is_down(&self, down: bool) {
+        self.road.down.store(down, Ordering::SeqCst);
+    }
+
+    /// A tap on the provider's own page.
+    pub async fn taps_on_page(&self, url: &str, fields: &serde_json::Value) -> Answer {
+        let path = url.strip_prefix(PROVIDER).unwrap_or(url);
+        let headers = [("accept", "application/json"), ("content-type", "application/json")];
+        self.road.provider.answer("POST", path, &headers, fields.to_string().as_bytes()).await
+    }
+
+    /// Everything that ever happened at the provider.
+    pub async fn events(&self) -> Vec<serde_json::Value> {
+        let bearer = format!("Bearer {SECRET}");
+        let answer = self.road.provider.answer("GET", "/v1/events", &[("authorization", &bearer)], &[]).await;
+        let events: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+        events["events"].as_array().expect("a list").clone()
+    }
+}
+
+impl Device {
+    fn away() -> Self {
+        Self { client: None, till: None, line: None, visit: None, down: VecDeque::new(), told_caught_up: false }
+    }
+}
+
+impl Messenger for Road {
+    fn carry<'a>(
+        &'a self,
+        request: &'a HttpRequest,
+    ) -> Pin<Box<dyn Future<Output = Option<HttpResponse>> + Send + 'a>> {
+        Box::pin(async move {
+            let fate = std::mem::replace(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner), Fate::Arrives);
+            if fate == Fate::Lost || self.down.load(Ordering::SeqCst) {
+                return None;
+            }
+            let path = request.url.strip_prefix(PROVIDER)?;
+            let headers: Vec<(&str, &str)> =
+                request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let method = match request.method {
+                Method::Get => "GET",
+                Method::Post => "POST",
+            };
+            let mut answer = self.provider.answer(method, path, &headers, &request.body).await;
+            if fate == Fate::Twice {
+                answer = self.provider.answer(method, path, &headers, &request.body).await;
+            }
+            let answered = HttpResponse::new(request.operation, answer.status, answer.body);
+            (fate != Fate::AnswerLost).then_some(answered)
+        })
+    }
+}
+
+/// Copies a folder with everything in it.
+pub fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("its type").is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file");
+        }
+    }
+}

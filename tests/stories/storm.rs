@@ -1,0 +1,48 @@
+//! A hundred storms. Any number of others: `cargo xtask storm`.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use comptoir_tests::storm::{Dawn, STEPS, Weather, steps};
+
+const SEEDS: u64 = 100;
+const THREADS: u64 = 2;
+
+#[test]
+fn a_hundred_storms_break_no_promise() {
+    let storms = |first: u64| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (dawn, mut total) = (Dawn::new().await, Weather::default());
+            for seed in (first..SEEDS).step_by(THREADS as usize) {
+                match dawn.play(&steps::steps(seed, STEPS)).await {
+                    Ok(weather) => total.add(weather),
+                    Err(failure) => {
+                        let smallest = dawn.shrink(failure).await;
+                        panic!("seed {seed}: {}\n{:#?}", smallest.broken, smallest.steps);
+                    }
+                }
+            }
+            total
+        })
+    };
+    let threads: Vec<_> = (0..THREADS).map(|first| std::thread::spawn(move || storms(first))).collect();
+    let mut total = Weather::default();
+    for thread in threads {
+        match thread.join() {
+            Ok(weather) => total.add(weather),
+            Err(failure) => std::panic::resume_unwind(failure),
+        }
+    }
+    // Storms in which nothing happens prove nothing.
+    let rough =
+        total.texts >= 500 && total.orders >= 20 && total.charges >= 5 && total.kills >= 50 && total.restores >= 10;
+    assert!(rough, "{total:?}");
+}
+
+#[tokio::test]
+async fn a_seed_is_the_same_storm_every_time() {
+    let dawn = Dawn::new().await;
+    let steps = steps::steps(2, STEPS);
+    let once = dawn.play(&steps).await.expect("no promise is broken");
+    let again = dawn.play(&steps).await.expect("no promise is broken");
+    assert_eq!((once.texts, once.orders, once.charges), (again.texts, again.orders, again.charges));
+}
