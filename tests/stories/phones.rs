@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use comptoir_client::{
-    Change, ChangeListener, Client, ClientError, Connection, PaymentSheet, Place, Sheet, ShellError,
+    Change, ChangeListener, Client, ClientError, Connection, PaymentSheet, Place, Sheet, ShellError, View,
 };
 use comptoir_tests::scenario::nothing_is_locked;
 use comptoir_tests::shop::types_card;
@@ -258,4 +258,141 @@ async fn a_device_that_is_not_let_in_is_told_so_and_tries_on() {
     alice.client.connect().unwrap();
     alice.until("the relay", |alice| alice.is_online().then_some(())).await;
     alice.syncs().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_for_the_relay_hears_of_a_suspension() {
+    let mut town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    town.stop_relay().await;
+    alice.until("the end of the line", |me| (!me.is_online()).then_some(())).await;
+    // Nothing is unsent and nothing is asked: the status of a suspended core is the one it has already.
+    for end in [|client: &Client| client.suspend(1_000), Client::shutdown] {
+        alice.client.resume().unwrap();
+        let waiting = tokio::spawn({
+            let client = alice.client.clone();
+            async move { client.sync(None).await }
+        });
+        tokio::task::yield_now().await;
+        let client = alice.client.clone();
+        tokio::task::spawn_blocking(move || end(&client)).await.unwrap().unwrap();
+        let told = tokio::time::timeout(PATIENCE, waiting).await.expect("it hears").unwrap().unwrap_err();
+        assert_eq!(told.code(), "core.suspended");
+    }
+}
+
+#[tokio::test]
+async fn a_core_that_panicked_says_so_and_is_started_anew_by_resuming() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    let chat = chat_of_two(&alice, &bob).await;
+    alice.syncs().await;
+    let panicked: Result<(), _> = alice.client.turn(|_| panic!("a bug in a turn")).await;
+    assert!(matches!(panicked.unwrap_err(), ClientError::Bug { .. }));
+    let refused = alice.client.send_text(chat, "hello", None).await.unwrap_err();
+    assert_eq!(refused.code(), "core.panicked");
+    assert!(!alice.is_online());
+    alice.client.resume().unwrap();
+    alice.says(chat, "hello again").await;
+    bob.sees(chat, &["you: hello again"]).await;
+}
+
+/// Ends its own subscription with the first call.
+struct Once {
+    subscription: Mutex<Receiver<Arc<comptoir_client::Subscription>>>,
+    told: Sender<usize>,
+}
+
+impl ChangeListener for Once {
+    fn changed(&self, changes: Vec<Change>) -> Result<(), ShellError> {
+        self.subscription.lock().unwrap().recv().unwrap().end().unwrap();
+        let _ = self.told.send(changes.len());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_ends_itself_is_not_called_again() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    let chat = chat_of_two(&alice, &bob).await;
+    let (told, heard) = channel();
+    let (give, subscription) = channel();
+    let once = Arc::new(Once { subscription: Mutex::new(subscription), told });
+    let subscription = alice.client.clone().watch_chat(chat, 9, once.clone()).unwrap();
+    // Everything is said while its first call waits.
+    for number in 0..20 {
+        alice.client.turn(move |tx| tx.say(chat, text(number), None)).await.unwrap();
+    }
+    give.send(subscription).unwrap();
+    assert!(heard.recv_timeout(PATIENCE).unwrap() > 0, "the whole");
+    alice.client.shutdown().unwrap();
+    assert!(heard.try_recv().is_err(), "it had ended");
+}
+
+fn text(number: u32) -> comptoir_content::Body {
+    let body = number.to_string();
+    comptoir_content::Body::Text(comptoir_content::Text { body, reply_to: None, quick_replies: Vec::new() })
+}
+
+#[tokio::test]
+async fn an_empty_page_knows_that_there_is_more_beside_it() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    let chat = chat_of_two(&alice, &bob).await;
+    let page = |place, limit| alice.client.page(chat, place, limit).unwrap();
+    let empty = page(Place::Newest, 9);
+    assert_eq!((empty.before, empty.after), (None, None));
+    for text in ["one", "two", "three"] {
+        alice.says(chat, text).await;
+    }
+    let texts = |place| page(place, 9).bubbles.into_iter().map(|bubble| bubble.text).collect::<Vec<_>>();
+    let all = page(Place::Newest, 9).bubbles;
+    // Whoever waits at the newest can still scroll up.
+    let newest = page(Place::After { id: all[2].id }, 9);
+    assert_eq!((newest.bubbles.len(), newest.after), (0, None));
+    assert_eq!(texts(Place::Before { id: newest.before.unwrap() }), ["one", "two", "three"]);
+    let oldest = page(Place::Before { id: all[0].id }, 9);
+    assert_eq!((oldest.bubbles.len(), oldest.before), (0, None));
+    assert_eq!(texts(Place::After { id: oldest.after.unwrap() }), ["one", "two", "three"]);
+    let nothing = page(Place::Newest, 0);
+    assert_eq!(texts(Place::Before { id: nothing.before.unwrap() }), ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_contact_that_becomes_known_to_the_relay_shows_in_the_list() {
+    let mut town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    let bob = town.open("bob");
+    // Bob has an account that his relay has not heard of: it was away when he made it.
+    town.stop_relay().await;
+    bob.client.create_account(&town.relay_url()).await.unwrap();
+    bob.client.disconnect().unwrap();
+    town.start_relay().await;
+    let chat = chat_of_two(&alice, &bob).await;
+    let refused = |me: &Person| me.chats()[0].peer.refused.is_some();
+    alice.until("that the relay does not know Bob", |me| refused(me).then_some(())).await;
+    bob.syncs().await;
+    let mut changes = alice.client.changes();
+    assert_eq!(changes.next().await, Some(View::Reset));
+    alice.client.disconnect().unwrap();
+    alice.client.connect().unwrap();
+    // A list is read again only when it is said to have changed.
+    let told = async { while changes.next().await != Some(View::Chats) || refused(&alice) {} };
+    tokio::time::timeout(PATIENCE, told).await.expect("that the relay knows him now");
+    alice.says(chat, "there you are").await;
+    bob.sees(chat, &["you: there you are"]).await;
+}
+
+#[tokio::test]
+async fn a_device_asks_with_the_same_keys_until_it_is_linked_and_is_linked_once() {
+    let town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    let tablet = town.open("tablet");
+    let (one, two) = tokio::join!(tablet.client.link_request(), tablet.client.link_request());
+    assert_eq!(one.as_ref().unwrap(), two.as_ref().unwrap());
+    let grant = alice.client.link_device(&one.unwrap()).await.unwrap();
+    tablet.client.finish_link(&grant).await.unwrap();
+    let again = tablet.client.finish_link(&grant).await.unwrap_err();
+    assert_eq!(again.code(), "account.exists", "{again}");
 }

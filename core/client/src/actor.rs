@@ -130,7 +130,10 @@ pub(crate) enum Input {
     Tick {
         reply: Reply<()>,
     },
-    Connect,
+    /// Dials now. Answered when the status shows everything that was asked before.
+    Connect {
+        reply: Option<Reply<()>>,
+    },
     Disconnect,
     Stop,
 }
@@ -168,6 +171,8 @@ pub(crate) struct Actor {
     /// The index is being brought up, batch by batch, with what comes in between.
     indexing: bool,
     caught_up: bool,
+    /// As it was counted last.
+    unsent: u64,
 }
 
 impl Actor {
@@ -196,6 +201,7 @@ impl Actor {
             unindexed: true,
             indexing: false,
             caught_up: false,
+            unsent: 0,
         }
     }
 
@@ -319,7 +325,17 @@ impl Actor {
                 }
             }
             Input::Tick { reply } => answer(reply, self.turn(wake::wake)),
-            Input::Connect => self.tell_link(Command::Now),
+            Input::Connect { reply } => {
+                // Whatever the relay had against this device, it is asked again.
+                if matches!(self.connection, Connection::Refused { .. }) {
+                    self.connection = Connection::Offline;
+                }
+                self.tell_link(Command::Now);
+                self.tell_status();
+                if let Some(reply) = reply {
+                    answer(reply, Ok(()));
+                }
+            }
             Input::Disconnect => self.tell_link(Command::Pause),
             Input::Stop => {}
         }
@@ -333,7 +349,11 @@ impl Actor {
         let sql = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (value, effects) = {
             let mut tx = Tx::new(&sql, TxProvider::new(&sql, crypto), known, now, self.random.clone());
-            let value = turn(&mut tx)?;
+            let turned = turn(&mut tx);
+            if let Some(failure) = tx.mls.failure() {
+                return Err(failure.into());
+            }
+            let value = turned?;
             tx.mls.flush()?;
             (value, tx.effects)
         };
@@ -370,7 +390,7 @@ impl Actor {
                         let _ = push.send(());
                     }
                 }
-                Effect::OpenSheet(sheet) => self.bell.ring(&View::Sheet(sheet)),
+                Effect::OpenSheet(sheet) => self.bell.sheet(sheet),
             }
         }
         if flush && self.is_online() {
@@ -424,8 +444,10 @@ impl Actor {
                 .query_row([], |row| row.get(0))?;
             Ok(u64::try_from(count).unwrap_or(0))
         });
+        // One that cannot be counted now is not gone.
+        self.unsent = outbox.unwrap_or(self.unsent);
         let (connection, caught_up, asking) = (self.connection.clone(), self.caught_up, self.asked.len() as u64);
-        self.bell.status(Status { connection, caught_up, unsent: outbox.unwrap_or(0), asking });
+        self.bell.status(Status { connection, caught_up, unsent: self.unsent, asking });
     }
 
     fn is_online(&self) -> bool {

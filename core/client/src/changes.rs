@@ -12,6 +12,9 @@ use crate::facade::{Sheet, Status};
 /// Changes that are kept for a listener who is slow. After more it hears [`View::Reset`].
 const CHANGES_MAX: usize = 256;
 
+/// Payment sheets that wait for a shell that is slow.
+const SHEETS_MAX: usize = 16;
+
 /// Something that changed, for those who listen. It says where to look, not what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
@@ -32,28 +35,51 @@ pub enum View {
 pub(crate) struct Bell {
     listeners: Arc<Mutex<Vec<Listener>>>,
     status: Arc<watch::Sender<Status>>,
+    /// Whoever opens payment sheets: they are not lost among other changes.
+    sheets: Arc<Mutex<Option<mpsc::Sender<Sheet>>>>,
 }
 
 struct Listener {
     id: u64,
     views: mpsc::Sender<View>,
     overflowed: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Listener {
+    /// False when nobody listens any more.
+    fn ring(&self, view: &View) -> bool {
+        match self.views.try_send(view.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.overflowed.store(true, Ordering::Release);
+                // It may have taken everything a moment ago, and wait: then there is room for what makes it look.
+                let _ = self.views.try_send(view.clone());
+                true
+            }
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        }
+    }
 }
 
 impl Bell {
     pub(crate) fn new() -> Self {
-        Self { listeners: Arc::default(), status: Arc::new(watch::Sender::new(Status::default())) }
+        Self {
+            listeners: Arc::default(),
+            status: Arc::new(watch::Sender::new(Status::default())),
+            sheets: Arc::default(),
+        }
     }
 
     /// A subscription from now on, beginning with [`View::Reset`].
     pub(crate) fn listen(&self) -> Changes {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let (sender, views) = mpsc::channel(CHANGES_MAX);
-        let overflowed = Arc::new(AtomicBool::new(false));
+        let (overflowed, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        listeners.push(Listener { id, views: sender, overflowed: overflowed.clone() });
-        let hush = Hush { listeners: Arc::downgrade(&self.listeners), id };
+        listeners.push(Listener { id, views: sender, overflowed: overflowed.clone(), ended: ended.clone() });
+        let hush = Hush { listeners: Arc::downgrade(&self.listeners), id, ended };
         Changes { views, overflowed, first: true, hush }
     }
 
@@ -63,19 +89,42 @@ impl Bell {
 
     pub(crate) fn ring(&self, view: &View) {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| match listener.views.try_send(view.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                listener.overflowed.store(true, Ordering::Release);
-                true
-            }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-        });
+        listeners.retain(|listener| listener.ring(view));
     }
 
-    /// Ends all subscriptions. What was rung before is still heard.
+    /// The payment sheets that are to be opened from now on.
+    pub(crate) fn sheets(&self) -> mpsc::Receiver<Sheet> {
+        let (sender, sheets) = mpsc::channel(SHEETS_MAX);
+        *self.sheets.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        sheets
+    }
+
+    /// A payment sheet is to be opened.
+    pub(crate) fn sheet(&self, sheet: Sheet) {
+        if let Some(sheets) = &*self.sheets.lock().unwrap_or_else(PoisonError::into_inner)
+            && sheets.try_send(sheet.clone()).is_err()
+        {
+            tracing::warn!("too many payment sheets wait for the shell; this one can be opened from its bill");
+        }
+        self.ring(&View::Sheet(sheet));
+    }
+
+    /// Ends all subscriptions. What was rung before is still heard by those who wait for it themselves; no listener is
+    /// called with it.
     pub(crate) fn end(&self) {
-        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for listener in listeners.drain(..) {
+            listener.ended.store(true, Ordering::Release);
+        }
+        self.sheets.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Nothing runs any more. Whoever waits for the status hears of it, also when it says nothing new.
+    pub(crate) fn halted(&self) {
+        let known = self.status.send_replace(Status::default());
+        if known != Status::default() {
+            self.ring(&View::Status);
+        }
     }
 
     /// More happened than can be told.
@@ -100,24 +149,29 @@ impl Bell {
 pub(crate) struct Hush {
     listeners: Weak<Mutex<Vec<Listener>>>,
     id: u64,
+    ended: Arc<AtomicBool>,
 }
 
 impl Hush {
-    /// What was rung before is still heard; then comes the end.
+    /// From now on the listener is not called any more.
     pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
         if let Some(listeners) = self.listeners.upgrade() {
             listeners.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener.id != self.id);
         }
     }
 
+    /// True after the end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
     /// Makes this one listener look again.
-    pub(crate) fn nudge(&self, view: View) {
+    pub(crate) fn nudge(&self, view: &View) {
         if let Some(listeners) = self.listeners.upgrade() {
             let listeners = listeners.lock().unwrap_or_else(PoisonError::into_inner);
             for listener in listeners.iter().filter(|listener| listener.id == self.id) {
-                if listener.views.try_send(view.clone()).is_err() {
-                    listener.overflowed.store(true, Ordering::Release);
-                }
+                listener.ring(view);
             }
         }
     }

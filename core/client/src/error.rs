@@ -48,16 +48,25 @@ impl From<TurnError> for ClientError {
         let detail = error.to_string();
         let bug = |code: &str| Self::Bug { code: code.to_owned(), detail: detail.clone() };
         match &error {
-            TurnError::Sql(source) => match source.sqlite_error_code() {
-                // Only suspending interrupts.
-                Some(rusqlite::ErrorCode::OperationInterrupted) => Self::suspended(),
-                Some(rusqlite::ErrorCode::DiskFull) => Self::AskUser { code: "storage.full".to_owned(), detail },
-                Some(rusqlite::ErrorCode::DatabaseBusy) => Self::TryAgain { code: "storage.busy".to_owned(), detail },
-                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
-                    Self::Locked { code: "storage.damaged".to_owned(), detail }
+            TurnError::Sql(source) | TurnError::MlsStore(MlsStoreError::Sql(source)) => {
+                match source.sqlite_error_code() {
+                    // Only suspending interrupts.
+                    Some(rusqlite::ErrorCode::OperationInterrupted) => Self::suspended(),
+                    Some(rusqlite::ErrorCode::DiskFull) => Self::AskUser { code: "storage.full".to_owned(), detail },
+                    Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                        Self::TryAgain { code: "storage.busy".to_owned(), detail }
+                    }
+                    Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase) => {
+                        Self::Locked { code: "storage.damaged".to_owned(), detail }
+                    }
+                    Some(
+                        rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::CannotOpen
+                        | rusqlite::ErrorCode::ReadOnly,
+                    ) => Self::AskUser { code: "storage.io".to_owned(), detail },
+                    _ => bug("storage.sql"),
                 }
-                _ => bug("storage.sql"),
-            },
+            }
             TurnError::MlsStore(_) => bug("storage.mls"),
             TurnError::Session(_) => bug("session.failed"),
             TurnError::Content(ContentError::UpdateApp { .. }) | TurnError::Refused(Refused::UpdateApp) => {

@@ -59,8 +59,8 @@ impl Client {
         let input = Input::Extension(Box::new(move |actor| {
             let _ = reply.send(actor.turn(turn));
         }));
-        self.send(input)?;
-        Ok(answer.await.map_err(|_| ClientError::suspended())??)
+        let life = self.hand_in(input)?;
+        Ok(answer.await.map_err(|_| self.unanswered(life))??)
     }
 
     /// Reads on a connection of its own.

@@ -19,6 +19,8 @@ use crate::turns::account::Login;
 use crate::turns::flush::Sent;
 
 const CONNECT_TIME: Duration = Duration::from_secs(20);
+/// A line that does not take a frame for so long is dead: while it is waited for, nothing else is heard or done.
+const SEND_TIME: Duration = Duration::from_secs(20);
 /// A goodbye that takes longer is not waited for.
 const GOODBYE_TIME: Duration = Duration::from_secs(1);
 /// Quiet for this long: ask whether the relay is still there.
@@ -210,8 +212,8 @@ async fn session(
                     }
                     Some(Command::Login(me)) => return End::Login(me),
                 };
-                if let Err(error) = socket.send(Message::Binary(Bytes::from(bytes))).await {
-                    return network(error);
+                if let Err(error) = write(&mut socket, Message::Binary(Bytes::from(bytes))).await {
+                    return error;
                 }
             }
             () = sleep_until(alarm) => {
@@ -219,12 +221,16 @@ async fn session(
                     return End::Lost(Lost::Network);
                 }
                 pinged = true;
-                if let Err(error) = socket.send(Message::Ping(Bytes::new())).await {
-                    return network(error);
+                if let Err(error) = write(&mut socket, Message::Ping(Bytes::new())).await {
+                    return error;
                 }
             }
         }
     }
+}
+
+async fn write(socket: &mut Socket, message: Message) -> Result<(), End> {
+    timeout(SEND_TIME, socket.send(message)).await.map_err(network)?.map_err(network)
 }
 
 /// While a connection is being made, only the end of it is of interest.

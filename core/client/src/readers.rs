@@ -38,10 +38,12 @@ impl Readers {
         Self(Arc::new(Inner { state: Mutex::new(state), came_back: Condvar::new() }))
     }
 
-    /// Reads with a connection of its own.
+    /// Reads with a connection of its own. However many statements it takes, they see one moment.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Db) -> Result<T, TurnError>) -> Result<T, ClientError> {
         let lent = self.lend()?;
-        Ok(read(lent.db.as_ref().expect("lent until it is dropped"))?)
+        let db = lent.db.as_ref().expect("lent until it is dropped");
+        let moment = db.unchecked_transaction().map_err(TurnError::from)?;
+        Ok(read(&moment)?)
     }
 
     fn lend(&self) -> Result<Lent<'_>, ClientError> {

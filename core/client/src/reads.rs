@@ -96,15 +96,16 @@ pub(crate) fn page(db: &Db, chat: ConversationId, place: Place, limit: u32, now:
             bubbles
         }
     };
-    let (first, last) = (bubbles.first().map(|bubble| bubble.id), bubbles.last().map(|bubble| bubble.id));
-    let before = match first {
-        Some(first) if run.is_any(run.low, first)? => Some(first),
-        Some(_) | None => None,
+    // Around a page without messages, older and newer ones part where it would be.
+    let place = match place {
+        Place::Newest => run.high,
+        Place::Before { id } | Place::Around { id } => id.clamp(run.low, run.high),
+        Place::After { id } => id.saturating_add(1).clamp(run.low, run.high),
     };
-    let after = match last {
-        Some(last) if run.is_any(last + 1, run.high)? => Some(last),
-        Some(_) | None => None,
-    };
+    let first = bubbles.first().map_or(place, |bubble| bubble.id);
+    let last = bubbles.last().map_or(place - 1, |bubble| bubble.id);
+    let before = run.is_any(run.low, first)?.then_some(first);
+    let after = run.is_any(last + 1, run.high)?.then_some(last);
     Ok(Page { bubbles, before, after })
 }
 

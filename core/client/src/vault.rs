@@ -88,16 +88,27 @@ impl FileVault {
 /// # Errors
 /// [`io::Error`]; `AlreadyExists` when there is such a file.
 pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if path.exists() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    // Whole before it has its name: a file cut off by a power cut would lock its owner out.
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let fresh = PathBuf::from(name);
     let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(path)?;
+    let mut file = options.open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    // A link never replaces, as a renaming would.
+    let named = fs::hard_link(&fresh, path);
+    let removed = fs::remove_file(&fresh);
+    named.and(removed)?;
     #[cfg(unix)]
     {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -155,7 +155,12 @@ fn settle(db: &Connection, access: Access) -> Result<(), rusqlite::Error> {
              PRAGMA journal_size_limit = 8388608;
              PRAGMA secure_delete = FAST;",
         ),
-        Access::Read => db.execute_batch("PRAGMA query_only = ON;"),
+        // The last connection to close writes the log back, be it a reader.
+        Access::Read => db.execute_batch(
+            "PRAGMA query_only = ON;
+             PRAGMA fullfsync = ON;
+             PRAGMA checkpoint_fullfsync = ON;",
+        ),
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Weather {
     pub charges: usize,
     /// Processes that were killed at a point.
     pub kills: usize,
-    /// Copies that the relay was restored from.
+    /// Copies that the relay or a device was restored from.
     pub restores: usize,
 }
 
@@ -240,6 +240,18 @@ impl Storm {
             Step::Pass { minutes } => self.world.time.pass(minutes * MINUTE_MS),
             Step::Skew { device, minutes } => self.world.time.skew(device % DEVICES.len(), minutes * MINUTE_MS),
             Step::Kill { device, point } => self.doomed = Some((device % DEVICES.len(), point)),
+            Step::Copied { device } => {
+                let device = device % TILL;
+                self.world.device_copied(device).await;
+                self.model.copied(device);
+            }
+            Step::Restored { device } => {
+                let device = device % TILL;
+                if self.world.device_restored(device).await {
+                    self.weather.restores += 1;
+                    self.model.restored(device);
+                }
+            }
             Step::RelayFalls => self.world.relay_falls().await,
             Step::RelayCopied => self.world.relay_copied().await,
             Step::RelayRestored => {
@@ -346,7 +358,9 @@ impl Storm {
             chat.map(|chat| bubbles(&client, chat).unwrap_or_default()).unwrap_or_default()
         });
         let orders = self.world.till().orders().unwrap_or_default();
-        !bills.filter_map(|bubble| bubble.checkout).any(waits)
+        let unsent = |device| self.world.client(device).status().is_ok_and(|status| status.unsent + status.asking > 0);
+        !(0..DEVICES.len()).any(unsent)
+            && !bills.filter_map(|bubble| bubble.checkout).any(waits)
             && orders.iter().all(|order| matches!(order.state.as_str(), "captured" | "dead"))
     }
 }
@@ -368,6 +382,8 @@ fn device_of(step: Step) -> Option<usize> {
         | Step::Pass { .. }
         | Step::Skew { .. }
         | Step::Kill { .. }
+        | Step::Copied { .. }
+        | Step::Restored { .. }
         | Step::RelayFalls
         | Step::RelayCopied
         | Step::RelayRestored

@@ -75,6 +75,10 @@ pub enum Step {
     Skew { device: usize, minutes: i64 },
     /// A device is killed at the `point`-th crash point that it comes to from now on, and starts again.
     Kill { device: usize, point: u32 },
+    /// A copy of a device's folder is taken aside, as by a backup.
+    Copied { device: usize },
+    /// A device's folder is replaced by its copy: it is what it was then, and knows nothing of it.
+    Restored { device: usize },
     /// The relay is killed and starts again: all lines break.
     RelayFalls,
     /// A copy of the relay's database is taken aside.
@@ -142,6 +146,7 @@ fn step(dice: &mut Dice, customer: usize) -> Step {
         91..94 => Step::Pass { minutes: [1, 10, 60, 26 * 60][dice.below(4)] },
         94..95 => Step::Skew { device, minutes: [-10, -1, 2, 10][dice.below(4)] },
         95..99 => Step::Kill { device, point: 1 + u32::try_from(dice.below(6)).unwrap_or(0) },
+        99 if dice.below(3) > 0 => [Step::Copied { device }, Step::Restored { device }][dice.below(2)],
         99 => Step::RelayFalls,
         100 => Step::RelayCopied,
         101 => Step::RelayRestored,

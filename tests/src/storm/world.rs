@@ -221,6 +221,29 @@ impl World {
         true
     }
 
+    /// A copy of a device's folder.
+    pub async fn device_copied(&mut self, device: usize) {
+        self.ends(device).await;
+        let copy = self.dir.join(format!("{}-copy", DEVICES[device]));
+        let _ = std::fs::remove_dir_all(&copy);
+        copy_dir(&self.dir.join(DEVICES[device]), &copy);
+        self.starts(device).await;
+    }
+
+    /// A device goes on with the copy of its folder, if there is one. Its vault has the same key.
+    pub async fn device_restored(&mut self, device: usize) -> bool {
+        let copy = self.dir.join(format!("{}-copy", DEVICES[device]));
+        if !copy.exists() {
+            return false;
+        }
+        self.ends(device).await;
+        let folder = self.dir.join(DEVICES[device]);
+        std::fs::remove_dir_all(&folder).expect("its folder");
+        copy_dir(&copy, &folder);
+        self.starts(device).await;
+        true
+    }
+
     /// A core, which is there unless it was killed a moment ago.
     #[must_use]
     pub fn client(&self, device: usize) -> Arc<Client> {

@@ -98,6 +98,8 @@ impl Actor {
                 self.asked.clear();
                 self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
             }
+            // Something before it could not be stored: it comes again.
+            News::CaughtUp if self.deaf => {}
             News::CaughtUp => {
                 if !self.caught_up {
                     self.report("asking about payments", |actor| actor.turn(checkout::ask_now));

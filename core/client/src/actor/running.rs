@@ -1,6 +1,6 @@
 //! An actor and its link on threads of their own: begun, told to stop, interrupted, waited for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -24,6 +24,7 @@ pub(crate) fn start(store: Store, clock: Clock, bell: Bell, push: Option<Sender<
     let (commands, commanded) = mpsc::unbounded_channel();
     let (hang_up, hung_up) = oneshot::channel::<()>();
     let interrupt = store.db.get_interrupt_handle();
+    let quiet = bell.clone();
     let actor = Actor::new(store, clock, commands, bell, push);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     let alive = Arc::new(Alive::default());
@@ -51,10 +52,14 @@ pub(crate) fn start(store: Store, clock: Clock, bell: Bell, push: Option<Sender<
         .name("comptoir-core".to_owned())
         .spawn(move || {
             let _here = here;
+            // Also when it panics, nobody is left to believe that it is connected.
+            let _quiet = Quiet(quiet);
             actor.run(&receiver, &stopped);
         })
         .map_err(failed)?;
+    static LIVES: AtomicU64 = AtomicU64::new(1);
     Ok(Running::Threads(Threads {
+        life: LIVES.fetch_add(1, Ordering::Relaxed),
         inputs,
         interrupt,
         hang_up: Mutex::new(Some(hang_up)),
@@ -62,6 +67,15 @@ pub(crate) fn start(store: Store, clock: Clock, bell: Bell, push: Option<Sender<
         alive,
         threads: [actor, link],
     }))
+}
+
+/// Says at the end of its thread that there is no connection any more.
+struct Quiet(Bell);
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        self.0.halted();
+    }
 }
 
 /// An actor and its link, while they run.
@@ -73,6 +87,7 @@ pub(crate) enum Running {
 
 /// Threads of their own.
 pub(crate) struct Threads {
+    life: u64,
     inputs: Sender<Input>,
     interrupt: InterruptHandle,
     /// Dropping it ends the link wherever it is.
@@ -85,15 +100,34 @@ pub(crate) struct Threads {
 impl Running {
     pub(crate) fn send(&self, input: Input) -> Result<(), ClientError> {
         match self {
-            Self::Threads(threads) => threads.inputs.send(input).map_err(|_| ClientError::suspended()),
+            // It is told to stop only after nobody can send any more.
+            Self::Threads(threads) => threads.inputs.send(input).map_err(|_| ClientError::panicked()),
             #[cfg(feature = "testing")]
             Self::ByHand(actor) => actor.take(input),
+        }
+    }
+
+    /// Which one it is: a core that was suspended and resumed is another one.
+    pub(crate) fn life(&self) -> u64 {
+        match self {
+            Self::Threads(threads) => threads.life,
+            #[cfg(feature = "testing")]
+            Self::ByHand(_) => 0,
         }
     }
 
     /// What waits is still done; the link hears of the end when the actor is gone, and says what it still has to say.
     pub(crate) fn ask_to_stop(&self) {
         let _ = self.send(Input::Stop);
+    }
+
+    /// True when the actor has ended without being told to.
+    pub(crate) fn is_broken(&self) -> bool {
+        match self {
+            Self::Threads(threads) => threads.threads[0].is_finished(),
+            #[cfg(feature = "testing")]
+            Self::ByHand(_) => false,
+        }
     }
 
     /// Waits until both threads are at their end. Says whether that came to be in time.

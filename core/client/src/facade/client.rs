@@ -26,6 +26,10 @@ use crate::vault::database_key;
 
 /// How often what still runs is interrupted once the deadline of a suspension is over.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(1);
+/// How long a thread that panics takes at most to be gone.
+const LAST_BREATH: Duration = Duration::from_millis(500);
+/// How long an end for good waits for work that was begun, in milliseconds.
+const SHUTDOWN_MS: u64 = 5_000;
 
 /// Where a core lives, and what the shell around it can do.
 #[cfg_attr(feature = "uniffi", derive(uniffi::Record))]
@@ -54,8 +58,10 @@ pub struct Client {
     /// Makes a thread ask the shell where it can be woken. `None` without a [`PushToken`], and after the end.
     pub(super) push: Mutex<Option<Sender<()>>>,
     readers: Readers,
-    /// `None` while suspended.
+    /// `None` while suspended. Locked for a moment only: nobody who asks for something waits for a suspension.
     running: RwLock<Option<Running>>,
+    /// Held while it is suspended or resumed: one after the other.
+    life: Mutex<()>,
 }
 
 #[cfg_attr(feature = "uniffi", uniffi::export)]
@@ -80,46 +86,38 @@ impl Client {
     /// # Errors
     /// [`ClientError::Bug`] when a thread of the core had panicked; everything is closed all the same.
     pub fn suspend(&self, deadline_ms: u64) -> Result<(), ClientError> {
-        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(ending) = running.take() else {
-            return Ok(());
-        };
-        let deadline = Duration::from_millis(deadline_ms);
-        let begun = Instant::now();
-        ending.ask_to_stop();
-        let readers = self.readers.close();
-        let left = || deadline.saturating_sub(begun.elapsed());
-        while !ending.wait(left().max(INTERRUPT_EVERY)) {
-            ending.interrupt();
+        let _life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.running.write().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(ending) => self.end(ending, Duration::from_millis(deadline_ms)),
+            None => Ok(()),
         }
-        while !readers.wait(left().max(INTERRUPT_EVERY)) {
-            readers.interrupt();
-        }
-        self.bell.status(Status::default());
-        ending.join().map_err(|()| ClientError::Bug {
-            code: "core.panicked".to_owned(),
-            detail: "a thread of the core had panicked".to_owned(),
-        })
     }
 
-    /// Opens everything again after [`Client::suspend`], and connects now. When it was not suspended it only connects.
+    /// Opens everything again after [`Client::suspend`], and connects now. When it was not suspended it only connects; a core
+    /// whose thread had panicked is started anew.
     ///
     /// # Errors
     /// As [`Client::open`]; it stays suspended then.
     pub fn resume(&self) -> Result<(), ClientError> {
         {
-            let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
-            if running.is_none() {
+            let _life = self.life.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(broken) = self.take_broken() {
+                // It said so to whoever was waiting for it.
+                let _ = self.end(broken, Duration::ZERO);
+            }
+            if self.is_suspended() {
                 let store = Store::open(&self.dir, &self.key, self.extension)?;
-                self.readers.open(store.reader_factory());
-                *running = Some(actor::start(store, self.clock.clone(), self.bell.clone(), self.push_asking())?);
+                let readers = store.reader_factory();
+                let started = actor::start(store, self.clock.clone(), self.bell.clone(), self.push_asking())?;
+                self.readers.open(readers);
+                *self.running.write().unwrap_or_else(PoisonError::into_inner) = Some(started);
                 self.bell.reset();
             }
         }
         self.connect()
     }
 
-    /// Stops for good: as [`Client::suspend`] without a deadline, and all subscriptions end; no listener is called
+    /// Stops for good: as [`Client::suspend`] with five seconds, and all subscriptions end; no listener is called
     /// afterwards. What was unsent is sent after the next start. Call it before a process ends by itself.
     ///
     /// # Errors
@@ -127,7 +125,7 @@ impl Client {
     pub fn shutdown(&self) -> Result<(), ClientError> {
         self.bell.end();
         self.push.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let stopped = self.suspend(u64::MAX);
+        let stopped = self.suspend(SHUTDOWN_MS);
         wait_for_listeners(&self.listeners);
         stopped
     }
@@ -137,7 +135,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::TryAgain`] `core.suspended`.
     pub fn connect(&self) -> Result<(), ClientError> {
-        self.send(Input::Connect)
+        self.send(Input::Connect { reply: None })
     }
 
     /// Closes the line to the relay until [`Client::connect`].
@@ -202,11 +200,11 @@ impl Client {
         let running = start(store, clock.clone(), bell.clone(), asking.clone())?;
         let listeners = Arc::new(Alive::default());
         if let Some(sheet) = config.sheet {
-            open_sheets(bell.listen(), sheet, listeners.begin())?;
+            open_sheets(bell.sheets(), sheet, listeners.begin())?;
         }
         let (dir, extension, running) = (config.dir, setting.extension, RwLock::new(Some(running)));
-        let push = Mutex::new(asking);
-        let client = Arc::new(Self { dir, key, extension, clock, bell, listeners, push, readers, running });
+        let (push, life) = (Mutex::new(asking), Mutex::new(()));
+        let client = Arc::new(Self { dir, key, extension, clock, bell, listeners, push, readers, running, life });
         if let Some(shell) = config.push {
             ask_for_tokens(asked, Arc::downgrade(&client), shell, client.listeners.begin())?;
         }
@@ -231,9 +229,14 @@ impl Client {
     /// As [`Client::sync`].
     pub async fn sync_with(&self, progress: impl Fn(&Status)) -> Result<(), ClientError> {
         let mut status = self.watch_status();
-        self.connect()?;
+        // What was asked of this core before is in the status when it answers.
+        self.ask(|reply| Input::Connect { reply: Some(reply) }).await?;
         loop {
             let now = status.borrow_and_update().clone();
+            // Whoever suspends it from here on changes the status again.
+            if self.is_suspended() {
+                return Err(ClientError::suspended());
+            }
             progress(&now);
             if let Connection::Refused { code, detail } = now.connection {
                 return Err(match code.as_str() {
@@ -245,9 +248,6 @@ impl Client {
                 return Ok(());
             }
             status.changed().await.map_err(|_| ClientError::suspended())?;
-            if self.is_suspended() {
-                return Err(ClientError::suspended());
-            }
         }
     }
 
@@ -260,15 +260,56 @@ impl Client {
     }
 
     pub(crate) fn send(&self, input: Input) -> Result<(), ClientError> {
+        self.hand_in(input).map(drop)
+    }
+
+    /// As [`Client::send`]. Says which of its lives took the input.
+    pub(crate) fn hand_in(&self, input: Input) -> Result<u64, ClientError> {
         let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().ok_or_else(ClientError::suspended)?.send(input)
+        let running = running.as_ref().ok_or_else(ClientError::suspended)?;
+        running.send(input).map(|()| running.life())
     }
 
     /// Hands an input to the actor and waits for its turn.
     pub(crate) async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.send(input(reply))?;
-        answer.await.map_err(|_| ClientError::suspended())?
+        let life = self.hand_in(input(reply))?;
+        answer.await.map_err(|_| self.unanswered(life))?
+    }
+
+    /// Why there is no answer: what was asked was undone by a suspension, or by a panic.
+    pub(crate) fn unanswered(&self, life: u64) -> ClientError {
+        let running = self.running.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(running) = running.as_ref().filter(|running| running.life() == life) else {
+            return ClientError::suspended();
+        };
+        // It has dropped the answer and comes to its end right now: whoever resumes finds it there.
+        let begun = Instant::now();
+        while !running.is_broken() && begun.elapsed() < LAST_BREATH {
+            std::thread::yield_now();
+        }
+        ClientError::panicked()
+    }
+
+    fn take_broken(&self) -> Option<Running> {
+        let mut running = self.running.write().unwrap_or_else(PoisonError::into_inner);
+        running.take_if(|running| running.is_broken())
+    }
+
+    /// Waits until everything is closed; after the deadline what still runs is interrupted.
+    fn end(&self, ending: Running, deadline: Duration) -> Result<(), ClientError> {
+        let begun = Instant::now();
+        ending.ask_to_stop();
+        let readers = self.readers.close();
+        let left = || deadline.saturating_sub(begun.elapsed());
+        while !ending.wait(left().max(INTERRUPT_EVERY)) {
+            ending.interrupt();
+        }
+        while !readers.wait(left().max(INTERRUPT_EVERY)) {
+            readers.interrupt();
+        }
+        self.bell.halted();
+        ending.join().map_err(|()| ClientError::panicked())
     }
 
     pub(crate) fn read<T>(
@@ -285,7 +326,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let _ = self.suspend(u64::MAX);
+        let _ = self.suspend(SHUTDOWN_MS);
     }
 }
 

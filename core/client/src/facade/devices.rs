@@ -4,7 +4,6 @@ use comptoir_content::{DeviceGrant, DeviceId, DeviceRequest, Link, Signed, Signi
 
 use super::{Client, ClientError, Identity};
 use crate::actor::{FinishLink, Input};
-use crate::store::read_kv;
 
 #[cfg_attr(feature = "uniffi", uniffi::export)]
 impl Client {
@@ -60,20 +59,6 @@ fn unreadable(why: impl ToString) -> ClientError {
 
 impl Client {
     async fn link_keys(&self) -> Result<(DeviceId, SigningKey), ClientError> {
-        let stored = self.read(|db| read_kv(db, "link.keys"))?;
-        let bytes: [u8; 48] = match stored.and_then(|bytes| bytes.try_into().ok()) {
-            Some(bytes) => bytes,
-            None => {
-                let random = crate::random::Random::new();
-                let mut bytes = [0; 48];
-                bytes[..16].copy_from_slice(&random.id(self.clock.now()));
-                bytes[16..].copy_from_slice(&random.bytes::<32>());
-                self.turn(move |tx| tx.set_kv("link.keys", &bytes)).await?;
-                bytes
-            }
-        };
-        let (device, seed) = bytes.split_first_chunk::<16>().expect("48 bytes hold 16");
-        let seed: [u8; 32] = seed.try_into().expect("48 less 16 bytes");
-        Ok((DeviceId(*device), SigningKey::from_seed(seed)))
+        self.turn(crate::turns::account::link_keys).await
     }
 }

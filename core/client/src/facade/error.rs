@@ -50,6 +50,11 @@ impl ClientError {
         Self::Locked { code: code.to_owned(), detail: detail.to_string() }
     }
 
+    pub(crate) fn panicked() -> Self {
+        let detail = "a thread of the core had panicked; resuming starts it anew".to_owned();
+        Self::Bug { code: "core.panicked".to_owned(), detail }
+    }
+
     pub(crate) fn suspended() -> Self {
         Self::again("core.suspended", "the core was suspended; resume it first")
     }

@@ -88,7 +88,10 @@ fn endpoint_of(shell: &Arc<dyn PushToken>, limit: Duration) -> Option<Option<Pus
             checked.map(Some)
         }
         Err(error) => {
-            tracing::warn!(%error, "the shell did not say where it can be woken; it is asked again after the next connection");
+            tracing::warn!(
+                why = error.kind(),
+                "the shell did not say where it can be woken; it is asked again after the next connection"
+            );
             None
         }
     }

@@ -24,6 +24,17 @@ pub enum ShellError {
     Failed { detail: String },
 }
 
+impl ShellError {
+    /// What may be said of it in a log: a shell's own words may hold an address or a key.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "not available now",
+            Self::Canceled => "canceled by the person",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
 #[cfg(feature = "uniffi")]
 impl From<uniffi::UnexpectedUniFFICallbackError> for ShellError {
     fn from(error: uniffi::UnexpectedUniFFICallbackError) -> Self {

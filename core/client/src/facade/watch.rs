@@ -9,14 +9,17 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use comptoir_content::ConversationId;
+use tokio::sync::mpsc;
 
 use super::shell::{SHELL_LIMIT, within};
-use super::{Bubble, ChangeListener, ChatRow, Client, ClientError, PaymentSheet, Place, Status};
+use super::{Bubble, ChangeListener, ChatRow, Client, ClientError, PaymentSheet, Place, Sheet, Status};
 use crate::alive::{Alive, Here};
 use crate::changes::{Changes, Hush, View};
 
 /// How long the end of a subscription waits for its listener.
 const LAST_CALL: Duration = Duration::from_secs(1);
+/// A list that could not be read is read again after so long.
+const READ_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// What a listener hears. Rows are counted from 0; edits come in the order in which they are to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl Subscription {
     /// None: a `Result` because everything that is exported returns one.
     pub fn show(&self, rows: u32) -> Result<(), ClientError> {
         self.rows.store(rows, Ordering::Release);
-        self.hush.nudge(self.again.clone());
+        self.hush.nudge(&self.again);
         Ok(())
     }
 
@@ -132,14 +135,20 @@ pub(super) fn wait_for_listeners(listeners: &Alive) {
 }
 
 /// Tells the shell to open payment sheets, as long as the core is there.
-pub(super) fn open_sheets(mut changes: Changes, shell: Arc<dyn PaymentSheet>, here: Here) -> Result<(), ClientError> {
+pub(super) fn open_sheets(
+    mut sheets: mpsc::Receiver<Sheet>,
+    shell: Arc<dyn PaymentSheet>,
+    here: Here,
+) -> Result<(), ClientError> {
     on_a_thread("comptoir-sheet", move || {
-        while let Some(view) = changes.next_blocking() {
-            if let View::Sheet(sheet) = view {
-                let shell = shell.clone();
-                if let Err(error) = within(SHELL_LIMIT, move || shell.show(sheet)) {
-                    tracing::warn!(%error, "the payment sheet was not opened; it can be opened from its bill");
-                }
+        while let Some(sheet) = sheets.blocking_recv() {
+            // After the end nothing is called; what was to be opened is found in its bill.
+            if sheets.is_closed() {
+                break;
+            }
+            let shell = shell.clone();
+            if let Err(error) = within(SHELL_LIMIT, move || shell.show(sheet)) {
+                tracing::warn!(why = error.kind(), "the payment sheet was not opened; it can be opened from its bill");
             }
         }
         drop(shell);
@@ -172,7 +181,7 @@ enum Known {
 impl Watcher {
     fn run(self, mut changes: Changes) {
         CALLS_A_LISTENER.set(true);
-        let mut known = Known::Nothing;
+        let (mut known, mut failed) = (Known::Nothing, false);
         while let Some(first) = changes.next_blocking() {
             let (mut concerns, mut reset) = (false, false);
             let mut next = Some(first);
@@ -191,14 +200,23 @@ impl Watcher {
             let now = match now {
                 Ok(now) => now,
                 // Resuming rings again.
-                Err(ClientError::TryAgain { .. }) => continue,
+                Err(error) if error.code() == ClientError::suspended().code() => continue,
                 Err(error) => {
-                    tracing::error!(%error, "reading what is watched");
+                    if !failed {
+                        tracing::error!(%error, "reading what is watched");
+                    }
+                    failed = true;
+                    std::thread::sleep(READ_AGAIN_AFTER);
+                    changes.hush().nudge(&self.watched.view());
                     continue;
                 }
             };
+            failed = false;
             if reset {
                 known = Known::Nothing;
+            }
+            if changes.hush().is_over() {
+                return;
             }
             let told = difference(&known, &now);
             if told.is_empty() {
@@ -207,7 +225,10 @@ impl Watcher {
             known = match self.listener.changed(told) {
                 Ok(()) => now,
                 Err(error) => {
-                    tracing::warn!(%error, "a listener failed; it hears the whole again with the next change");
+                    tracing::warn!(
+                        why = error.kind(),
+                        "a listener failed; it hears the whole again with the next change"
+                    );
                     Known::Nothing
                 }
             };

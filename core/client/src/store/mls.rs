@@ -22,6 +22,8 @@ use zeroize::Zeroizing;
 pub enum MlsStoreError {
     #[error("reading or writing MLS state: {0}")]
     Sql(#[from] rusqlite::Error),
+    #[error("reading MLS state: {0}")]
+    Unread(String),
     #[error("encoding MLS state: {0}")]
     Encode(String),
     #[error("decoding MLS state: {0}")]
@@ -35,6 +37,9 @@ type Written = BTreeMap<Vec<u8>, Option<Zeroizing<Vec<u8>>>>;
 pub(crate) struct TxStore<'t> {
     tx: &'t Transaction<'t>,
     written: RefCell<Written>,
+    /// The first failure of the database. OpenMLS may take one for a fault of what it was given, or for something that is
+    /// not there.
+    failed: RefCell<Option<rusqlite::Error>>,
 }
 
 /// What OpenMLS works with during one transaction.
@@ -46,7 +51,7 @@ pub(crate) struct TxProvider<'t> {
 impl<'t> TxProvider<'t> {
     #[must_use]
     pub(crate) fn new(tx: &'t Transaction<'_>, crypto: &'t RustCrypto) -> Self {
-        Self { crypto, store: TxStore { tx, written: RefCell::default() } }
+        Self { crypto, store: TxStore { tx, written: RefCell::default(), failed: RefCell::default() } }
     }
 
     /// Writes what changed. To be called once, right before the commit.
@@ -55,6 +60,11 @@ impl<'t> TxProvider<'t> {
     /// [`MlsStoreError::Sql`].
     pub(crate) fn flush(&self) -> Result<(), MlsStoreError> {
         self.store.flush()
+    }
+
+    /// The database's own failure, if there was one: whatever OpenMLS made of it, this is why the turn cannot stand.
+    pub(crate) fn failure(&self) -> Option<rusqlite::Error> {
+        self.store.failed.take()
     }
 }
 
@@ -94,8 +104,16 @@ impl TxStore<'_> {
         if let Some(written) = self.written.borrow().get(key) {
             return Ok(written.clone());
         }
-        let mut select = self.tx.prepare_cached("SELECT v FROM mls WHERE k = ?1")?;
-        Ok(select.query_row([key], |row| row.get::<_, Vec<u8>>(0)).optional()?.map(Zeroizing::new))
+        let select = || {
+            let mut select = self.tx.prepare_cached("SELECT v FROM mls WHERE k = ?1")?;
+            select.query_row([key], |row| row.get::<_, Vec<u8>>(0)).optional()
+        };
+        let found = select().map_err(|error| {
+            let told = MlsStoreError::Unread(error.to_string());
+            self.failed.borrow_mut().get_or_insert(error);
+            told
+        });
+        Ok(found?.map(Zeroizing::new))
     }
 
     fn get<T: DeserializeOwned>(&self, label: &str, name: &impl Serialize) -> Result<Option<T>, MlsStoreError> {
@@ -157,7 +175,7 @@ mod tests {
         let mut db = rusqlite::Connection::open_in_memory().unwrap();
         db.execute_batch("CREATE TABLE mls (k BLOB PRIMARY KEY, v BLOB NOT NULL)").unwrap();
         let tx = db.transaction().unwrap();
-        let store = TxStore { tx: &tx, written: RefCell::default() };
+        let store = TxStore { tx: &tx, written: RefCell::default(), failed: RefCell::default() };
         act(&store).unwrap();
         let rows = || {
             let mut select = tx.prepare("SELECT k, v FROM mls").unwrap();
@@ -167,6 +185,19 @@ mod tests {
         assert_eq!(rows(), [], "nothing is written before the commit");
         store.flush().unwrap();
         rows()
+    }
+
+    #[test]
+    fn a_failure_of_the_database_is_remembered_whatever_is_made_of_it() {
+        let mut db = rusqlite::Connection::open_in_memory().unwrap();
+        let tx = db.transaction().unwrap();
+        let crypto = RustCrypto::default();
+        let provider = TxProvider::new(&tx, &crypto);
+        assert!(provider.failure().is_none());
+        // There is no table: as a disk that cannot be read.
+        assert!(provider.storage().get::<String>("tree", &1).is_err());
+        let failure = provider.failure().unwrap();
+        assert!(failure.to_string().contains("no such table"), "{failure}");
     }
 
     #[test]

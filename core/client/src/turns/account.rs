@@ -9,6 +9,7 @@ use comptoir_engine::account::Account;
 use comptoir_engine::session::make_key_package;
 use comptoir_sqlcipher::rusqlite::params;
 use comptoir_wire as wire;
+use zeroize::Zeroizing;
 
 use super::contacts::Wanted;
 use crate::error::TurnError;
@@ -157,6 +158,12 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     let incarnation = tx.kv("relay.incarnation")?;
     let seq = tx.kv_u64("relay.seq")?;
     let other_life = incarnation.as_deref() != Some(&welcome.incarnation.0[..]);
+    // What was acknowledged was on this disk. When it is not, the disk is an older copy: its ratchets have been used, and
+    // whatever is said with them again cannot be read. All conversations begin another generation.
+    if !other_life && welcome.acked_seq > seq {
+        tracing::warn!("this store is an older copy of itself; its conversations begin anew");
+        super::members::begin_anew(tx)?;
+    }
     // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
     // it forgot before this device came back is not waited for.
     if other_life || welcome.head_seq < seq || welcome.acked_seq > seq {
@@ -303,6 +310,9 @@ pub(crate) fn finish_link(
     device_key: &SigningKey,
     relay: &str,
 ) -> Result<Account, TurnError> {
+    if tx.me_row()?.is_some() {
+        return Err(Refused::AccountThere.into());
+    }
     let account = Account::read(log)?;
     let checked = account.check_certificate(certificate)?;
     if checked.device != device || checked.key != device_key.public() || checked.expires_at <= tx.now {
@@ -310,5 +320,29 @@ pub(crate) fn finish_link(
     }
     insert_me(tx, &account, device, device_key, certificate, relay, None, None)?;
     tx.sql.execute("UPDATE me SET registered = 1", [])?;
+    tx.sql.execute("DELETE FROM kv WHERE k = ?1", [LINK_KEYS])?;
     Ok(account)
+}
+
+/// Where the keys wait of a device that is to be linked: its id and the seed of its key.
+const LINK_KEYS: &str = "link.keys";
+
+/// The keys with which this device asks to be linked: the same ones until it is.
+pub(crate) fn link_keys(tx: &mut Tx<'_>) -> Result<(DeviceId, SigningKey), TurnError> {
+    if tx.me_row()?.is_some() {
+        return Err(Refused::AccountThere.into());
+    }
+    let stored = tx.kv(LINK_KEYS)?.map(Zeroizing::new);
+    let mut bytes = Zeroizing::new([0; 48]);
+    match stored.filter(|stored| stored.len() == bytes.len()) {
+        Some(stored) => bytes.copy_from_slice(&stored),
+        None => {
+            bytes[..16].copy_from_slice(&tx.new_id());
+            bytes[16..].copy_from_slice(&*Zeroizing::new(tx.random.bytes::<32>()));
+            tx.set_kv(LINK_KEYS, &*bytes)?;
+        }
+    }
+    let (device, seed) = bytes.split_first_chunk::<16>().expect("48 bytes hold 16");
+    let seed: [u8; 32] = seed.try_into().expect("48 less 16 bytes");
+    Ok((DeviceId(*device), SigningKey::from_seed(seed)))
 }

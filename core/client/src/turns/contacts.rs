@@ -88,6 +88,8 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
         Ok(None) => {}
         Ok(Some(account)) => {
             tx.save_log(&account)?;
+            // A new key, or a log that can be believed again: both show in the list.
+            tx.notify_chats();
             super::held::retry_held_of(tx, id)?;
             members::begin_all(tx)?;
         }

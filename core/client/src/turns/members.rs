@@ -270,6 +270,15 @@ pub(crate) fn catch_up(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     Ok(())
 }
 
+/// The groups of this store have gone on without it: each of its conversations begins another generation.
+pub(crate) fn begin_anew(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    let open: Vec<i64> = {
+        let mut select = tx.sql.prepare_cached("SELECT id FROM conversation WHERE state = 'open'")?;
+        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    open.into_iter().try_for_each(|id| fell_behind(tx, id))
+}
+
 /// This device will not catch up by waiting: another generation. Something silent is said in it, so that it begins also
 /// when nothing waits to be said.
 pub(crate) fn fell_behind(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnError> {
