@@ -4,7 +4,9 @@
 CREATE TABLE relay (
     only            INTEGER PRIMARY KEY CHECK (only = 1),
     incarnation     BLOB NOT NULL CHECK (length(incarnation) = 16),
-    created_at_ms   INTEGER NOT NULL
+    created_at_ms   INTEGER NOT NULL,
+    -- What an earlier life accepted after this time may be gone; 0 for nothing.
+    lost_since_ms   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TABLE account (

@@ -235,18 +235,22 @@ async fn a_restored_relay_that_is_marked_loses_nothing_even_while_bob_is_away() 
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
     bob.syncs().await;
     let chat = alice.meets(&bob).await;
+    alice.says(chat, "zero").await;
+    bob.sees(chat, &["you: zero"]).await;
+    town.pass(MINUTE_MS);
     alice.says(chat, "one").await;
-    bob.sees(chat, &["you: one"]).await;
+    bob.sees(chat, &["you: zero", "you: one"]).await;
     alice.syncs().await;
     bob.syncs().await;
     town.stop_relay().await;
     let copy = town.dir.path().join("backup");
     copy_dir(&town.relay_dir(), &copy);
     town.start_relay().await;
+    town.pass(MINUTE_MS);
     alice.client.connect().unwrap();
     bob.client.connect().unwrap();
     alice.says(chat, "two").await;
-    bob.sees(chat, &["you: one", "you: two"]).await;
+    bob.sees(chat, &["you: zero", "you: one", "you: two"]).await;
     alice.syncs().await;
     bob.syncs().await;
     bob.client.shutdown().unwrap();
@@ -262,8 +266,52 @@ async fn a_restored_relay_that_is_marked_loses_nothing_even_while_bob_is_away() 
     }
     alice.syncs().await;
     let bob = town.open("bob");
-    let all: Vec<String> = ["one", "two"].iter().chain(&later).map(|text| format!("you: {text}")).collect();
+    let all: Vec<String> = ["zero", "one", "two"].iter().chain(&later).map(|text| format!("you: {text}")).collect();
     bob.sees(chat, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+/// What the relay had accepted after the copy was taken, and not delivered: a message in an old conversation, and the first
+/// one to somebody whom nobody had written to before.
+#[tokio::test]
+async fn a_restored_relay_is_given_again_what_it_had_accepted_and_lost() {
+    let mut town = Town::new().await;
+    let (alice, bob, carol) = (town.arrives("alice").await, town.arrives("bob").await, town.arrives("carol").await);
+    bob.syncs().await;
+    carol.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "one").await;
+    bob.sees(chat, &["you: one"]).await;
+    alice.syncs().await;
+    bob.syncs().await;
+    town.stop_relay().await;
+    let copy = town.dir.path().join("backup");
+    copy_dir(&town.relay_dir(), &copy);
+    town.start_relay().await;
+    town.pass(MINUTE_MS);
+    bob.client.shutdown().unwrap();
+    carol.client.disconnect().unwrap();
+    carol.until("the end of the line", |me| (!me.is_online()).then_some(())).await;
+    alice.client.connect().unwrap();
+    alice.says(chat, "two").await;
+    let carols = alice.meets(&carol).await;
+    carol.client.shutdown().unwrap();
+    alice.says(carols, "hello, Carol").await;
+    alice.mine_is(chat, BubbleState::Sent).await;
+    alice.mine_is(carols, BubbleState::Sent).await;
+    alice.syncs().await;
+    town.stop_relay().await;
+    std::fs::remove_dir_all(town.relay_dir()).unwrap();
+    copy_dir(&copy, &town.relay_dir());
+    std::fs::write(town.relay_dir().join("RESTORED"), "").unwrap();
+    town.start_relay().await;
+    let (bob, carol) = (town.open("bob"), town.open("carol"));
+    bob.until("the relay", |me| me.is_online().then_some(())).await;
+    carol.syncs().await;
+    alice.client.connect().unwrap();
+    bob.sees(chat, &["you: one", "you: two"]).await;
+    carol.sees(carols, &["you: hello, Carol"]).await;
+    alice.syncs().await;
+    assert_eq!(alice.thread(chat), ["me: one", "me: two"]);
 }
 
 fn copy_dir(from: &std::path::Path, to: &std::path::Path) {

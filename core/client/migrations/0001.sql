@@ -54,7 +54,8 @@ CREATE TABLE conversation (
     retry_at INTEGER,               -- when to look for key packages of missing devices again
     failures INTEGER NOT NULL DEFAULT 0,
     last_action BLOB,               -- uid of the person's newest action here: what a business may answer to
-    last_action_at INTEGER NOT NULL DEFAULT 0
+    last_action_at INTEGER NOT NULL DEFAULT 0,
+    invited_at INTEGER NOT NULL DEFAULT 0    -- the relay's clock when it took this device's newest invitation of others
 ) STRICT;
 
 CREATE INDEX conversation_list ON conversation (last_at DESC, id);

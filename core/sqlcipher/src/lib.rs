@@ -20,6 +20,8 @@
 //! ```
 
 pub mod crash;
+#[cfg(all(feature = "testing", unix))]
+pub mod faults;
 mod open;
 mod provider;
 

@@ -127,7 +127,7 @@ fn connect(path: &Path, access: Access) -> Result<Connection, OpenError> {
 
 /// Lets one thread initialise SQLite before any other opens a file. SQLite calls itself initialised a moment before
 /// SQLCipher has registered our provider, and a thread that comes in between finds none.
-fn initialise() {
+pub(crate) fn initialise() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         // A connection without a file brings everything up; a failure shows again, with its reason, at the real open.

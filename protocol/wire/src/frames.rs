@@ -213,6 +213,9 @@ pub struct Welcome {
     /// The key by which push services know this relay: a P-256 point, uncompressed. Distributors ask for it when they
     /// give an endpoint. `None`: this relay sends no wake-ups.
     pub push_key: Option<Box<[u8; 65]>>,
+    /// The relay came back from an older copy of its database: whatever it had accepted after this time, by its own clock,
+    /// may be gone, and is deposited again by whoever still has it. 0: nothing is gone.
+    pub lost_since_ms: u64,
 }
 
 /// What this relay accepts; never more than [`crate::limits`].

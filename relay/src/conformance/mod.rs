@@ -55,7 +55,7 @@ where
     key_packages::each_is_given_once(&open("packages").await).await;
     key_packages::eight_claimers_never_share_one(&open("claimers").await).await;
     key_packages::the_newest_stay(&open("newest").await).await;
-    order::a_generation_follows_the_one_before(&open("generations").await).await;
+    order::a_generation_follows_the_one_before_or_comes_later(&open("generations").await).await;
     order::one_commit_wins_an_epoch(&open("epochs").await).await;
     order::sixteen_committers_have_one_winner(&open("race").await).await;
     order::old_epochs_are_stale(&open("stale").await).await;

@@ -199,6 +199,9 @@ pub trait RelayStore: Send + Sync + 'static {
     /// One life of this database. Drawn anew when an operator says that an older copy was put in its place.
     fn incarnation(&self) -> Incarnation;
 
+    /// What an earlier life of this database accepted after this time may be gone; 0: nothing is.
+    fn lost_since_ms(&self) -> u64;
+
     /// Creates an account with its log and first device. The caller has checked the signatures.
     fn create_account(
         &self,

@@ -72,7 +72,8 @@ async fn a_relay_restored_from_a_copy_says_so_once() {
     let publish = Request::PublishKeyPackages { packages: vec![vec![1; 9], vec![2; 9]], last_resort: Some(vec![3; 9]) };
     assert_eq!(at_bob.ask(publish.clone()).await, Reply::KeyPackageCount { left: 2 });
     let mut at_alice = world.arrive(&alice).await;
-    assert_eq!(statuses(at_alice.ask(deposit(&bob, [1])).await), [DepositStatus::Accepted]);
+    let Reply::Deposited(outcomes) = at_alice.ask(deposit(&bob, [1])).await else { panic!("an answer") };
+    let accepted_at_ms = outcomes[0].accepted_at_ms;
     world.stop().await;
     let copy = std::fs::read(world.dir.path().join("relay.db")).unwrap();
 
@@ -89,6 +90,8 @@ async fn a_relay_restored_from_a_copy_says_so_once() {
     let (mut at_bob, after) = world.arrive_with(&bob, 1).await;
     assert_ne!(after.incarnation, before.incarnation);
     assert_eq!((after.head_seq, after.key_packages_left), (1, 0), "mail is kept");
+    assert_eq!(before.lost_since_ms, 0);
+    assert_eq!(after.lost_since_ms, accepted_at_ms, "the newest thing in the copy");
     at_bob.deliveries(1).await;
     let mut at_alice = world.arrive(&alice).await;
     assert_eq!(at_alice.ask(claim.clone()).await, Reply::KeyPackages(vec![Claimed::LastResort(vec![3; 9])]));

@@ -166,7 +166,7 @@ async fn what_rides_along_must_belong_to_the_change() {
     let refusal = at_alice.refused(open(0, vec![Envelope { generation: 7, ..envelope(&alice, 1) }])).await;
     assert_eq!(refusal.code, ErrorCode::BadFrame);
     assert!(refusal.detail.starts_with("envelopes"), "{}", refusal.detail);
-    assert_eq!(ordered(&mut at_alice, open(1, vec![])).await.epoch, 0, "nothing was opened");
+    assert_eq!(ordered(&mut at_alice, open(0, vec![])).await.status, OrderStatus::Accepted, "nothing was opened");
 }
 
 #[tokio::test]

@@ -255,7 +255,9 @@ impl Storm {
             Step::RelayFalls => self.world.relay_falls().await,
             Step::RelayCopied => self.world.relay_copied().await,
             Step::RelayRestored => {
-                self.weather.restores += usize::from(self.world.relay_restored().await);
+                let restored = self.world.relay_restored().await;
+                self.weather.restores += usize::from(restored);
+                self.model.relay_restored |= restored;
             }
             Step::Lull => {
                 self.world.settle().await;

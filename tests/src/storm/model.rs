@@ -32,6 +32,7 @@ pub struct Model {
     /// read before may be gone from it, and what it said in between may never have left it.
     copied: [usize; DEVICES.len()],
     restored: [usize; DEVICES.len()],
+    pub relay_restored: bool,
 }
 
 /// A promise that was broken.
@@ -202,6 +203,10 @@ impl Model {
             };
         };
         // Whatever the same device had said before in this chat comes before.
+        if self.relay_restored {
+            // What it lost is said again, and arrives after what it did not lose.
+            return Ok(());
+        }
         let earlier = self.promises.iter().take_while(|other| other.text != promise.text);
         for other in earlier.filter(|other| other.device == promise.device && other.to == promise.to) {
             if texts[place..].iter().any(|(_, text)| *text == other.text) {

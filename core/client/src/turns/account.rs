@@ -170,6 +170,9 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
+    if other_life && incarnation.is_some() && welcome.lost_since_ms > 0 {
+        super::resend::lost_since(tx, Timestamp(i64::try_from(welcome.lost_since_ms).unwrap_or(i64::MAX)))?;
+    }
     super::push::connected(tx, welcome, other_life)?;
     if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));

@@ -185,6 +185,12 @@ pub(crate) fn ordered(
                 group.merge_pending(&tx.mls)?;
                 tx.keep_group(group);
             }
+            if row.welcome.is_some() {
+                let at = i64::try_from(ordered.accepted_at_ms).unwrap_or(i64::MAX);
+                tx.sql
+                    .prepare_cached("UPDATE conversation SET invited_at = ?2 WHERE id = ?1")?
+                    .execute(params![row.conversation, at])?;
+            }
             // What did not fit into a mailbox yet goes on as ordinary envelopes.
             tx.sql.prepare_cached("UPDATE outbox SET kind = 'deliver' WHERE id = ?1")?.execute([row.id])?;
             let about: Vec<_> = devices.iter().map(|device| (row.id, *device)).collect();

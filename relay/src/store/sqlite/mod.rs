@@ -41,6 +41,7 @@ const OPERATION_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct SqliteStore {
     incarnation: Incarnation,
+    lost_since_ms: u64,
     retention: Retention,
     quotas: Quotas,
     // Before the writer: the last connection to close tidies the file up.
@@ -62,19 +63,25 @@ impl SqliteStore {
         let mut db = open_plain(&path, Access::Write).map_err(failed("opening the database"))?;
         migrate(&mut db, now_ms)?;
         push::nobody_is_here(&db, now_ms).map_err(failed("forgetting who was connected"))?;
-        begin_anew_if_restored(&mut db, dir)?;
-        let incarnation = db
-            .query_row("SELECT incarnation FROM relay", [], |row| row.get(0).map(Incarnation))
+        begin_anew_if_restored(&mut db, dir, now_ms.saturating_sub(retention.keep_ms))?;
+        let (incarnation, lost_since_ms) = db
+            .query_row("SELECT incarnation, lost_since_ms FROM relay", [], |row| {
+                Ok((Incarnation(row.get("incarnation")?), unsigned(row, "lost_since_ms")?))
+            })
             .map_err(failed("reading the incarnation"))?;
         let readers = Readers::open(&path)?;
         let writer = Writer::start(db, lock).map_err(failed("starting the writer"))?;
-        Ok(Self { incarnation, retention, quotas: Quotas::default(), readers, writer })
+        Ok(Self { incarnation, lost_since_ms, retention, quotas: Quotas::default(), readers, writer })
     }
 }
 
 impl RelayStore for SqliteStore {
     fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    fn lost_since_ms(&self) -> u64 {
+        self.lost_since_ms
     }
 
     async fn create_account(&self, account: AccountId, new: NewAccount) -> Result<Created, StoreError> {
@@ -290,14 +297,16 @@ fn migrate(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
     tx.pragma_update(None, "user_version", known).map_err(&doing)?;
     if found == 0 {
         let incarnation: [u8; 16] = crate::random()?;
-        tx.execute("INSERT INTO relay VALUES (1, ?1, ?2)", (incarnation, now_ms)).map_err(&doing)?;
+        tx.execute("INSERT INTO relay (only, incarnation, created_at_ms) VALUES (1, ?1, ?2)", (incarnation, now_ms))
+            .map_err(&doing)?;
     }
     tx.commit().map_err(&doing)
 }
 
 /// What a copy does not know is what happened since: its devices must look again, and a key package that it still has
 /// may have been given. Committed before the file is removed, so that a crash in between only does it once more.
-fn begin_anew_if_restored(db: &mut Connection, dir: &Path) -> Result<(), StoreError> {
+/// `known_since_ms`: nobody waits any more for what is older.
+fn begin_anew_if_restored(db: &mut Connection, dir: &Path, known_since_ms: i64) -> Result<(), StoreError> {
     let marker = dir.join(RESTORED);
     if !marker.try_exists().map_err(failed("looking for the mark of a restored copy"))? {
         return Ok(());
@@ -305,7 +314,15 @@ fn begin_anew_if_restored(db: &mut Connection, dir: &Path) -> Result<(), StoreEr
     let doing = failed("beginning anew after a restore");
     let incarnation: [u8; 16] = crate::random()?;
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&doing)?;
-    tx.execute("UPDATE relay SET incarnation = ?1", [incarnation]).map_err(&doing)?;
+    // The newest thing that the copy has seen: what came later is not in it. Devices that have not been here since an earlier
+    // restore still miss what that one lost.
+    tx.execute(
+        "UPDATE relay SET incarnation = ?1, lost_since_ms = min(
+             CASE WHEN lost_since_ms > ?2 THEN lost_since_ms ELSE 9223372036854775807 END,
+             max(created_at_ms, (SELECT ifnull(max(accepted_at_ms), 0) FROM seen)))",
+        (incarnation, known_since_ms),
+    )
+    .map_err(&doing)?;
     tx.execute("UPDATE key_package SET package = NULL WHERE package IS NOT NULL", []).map_err(&doing)?;
     tx.commit().map_err(&doing)?;
     std::fs::remove_file(&marker).map_err(failed("removing the mark of a restored copy"))?;

@@ -10,6 +10,8 @@ use crate::store::{Commit, Opening, Retention};
 
 /// Epochs that a recipient can still open behind the newest one.
 const PAST_EPOCHS: u64 = 2;
+/// Generations that a conversation may be ahead of what is known of it here.
+const AHEAD_MAX: u32 = 10_000;
 
 struct Standing {
     conversation_no: i64,
@@ -28,7 +30,8 @@ pub(super) fn open_generation(
 ) -> rusqlite::Result<Ordered> {
     let standing = standing(db, opening.conversation)?;
     let next = standing.as_ref().map_or(Some(0), |standing| standing.generation.checked_add(1));
-    if next == Some(opening.generation) {
+    // A relay that was restored, or lost everything, stands behind its conversations: they go on where they are.
+    if next.is_some_and(|next| (next..=next.saturating_add(AHEAD_MAX)).contains(&opening.generation)) {
         db.prepare_cached(
             "INSERT INTO conversation (conversation, generation, epoch, token_hash, opening_hash, opened_at_ms)
              VALUES (?1, ?2, 1, ?3, ?3, ?4)
