@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::store::{Effect, INDEX_BATCH, Notice, Question, Store, Tx, TxProvider, index_pending, waiting};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
-use crate::turns::{account, checkout, contacts, flush, push, send, wake};
+use crate::turns::{account, checkout, contacts, flush, held, push, send, wake};
 
 /// After an alarm that failed, the next one waits this long.
 const SNOOZE: Duration = Duration::from_secs(5);
@@ -207,9 +207,7 @@ impl Actor {
 
     /// Runs until [`Input::Stop`], or until `stop` is set: then what waits is not begun.
     pub(crate) fn run(mut self, inputs: &Receiver<Input>, stop: &AtomicBool) {
-        if let Err(error) = self.log_in() {
-            tracing::error!(%error, "starting");
-        }
+        self.begin();
         loop {
             let alarm = self.next_alarm();
             let now = self.clock.now();
@@ -242,6 +240,12 @@ impl Actor {
         }
     }
 
+    /// What a new process begins with.
+    fn begin(&mut self) {
+        self.report("trying what was held", |actor| actor.turn(held::retry_all));
+        self.report("logging in", Self::log_in);
+    }
+
     fn take(&mut self, input: Input) {
         match input {
             Input::Link(news) => self.heard(news),
@@ -253,18 +257,18 @@ impl Actor {
                     tills: &[],
                     keep_account_key: true,
                 };
-                let created = self.turn(|tx| account::create_account(tx, &new).map(drop));
+                let created = self.begun(|tx| account::create_account(tx, &new).map(drop));
                 if created.is_ok() {
                     self.report("logging in", Self::log_in);
                 }
                 answer(reply, created);
             }
             Input::AddContact { code, reply } => {
-                let added = self.turn(|tx| contacts::add_contact(tx, &code));
+                let added = self.begun(|tx| contacts::add_contact(tx, &code));
                 answer(reply, added.map(|conversation| conversation.uid));
             }
             Input::SendText { chat, text, reply_to, reply } => {
-                let sent = self.turn(|tx| {
+                let sent = self.begun(|tx| {
                     let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
                     let text = comptoir_content::Text { body: text, reply_to, quick_replies: Vec::new() };
                     send::send(tx, &conversation, comptoir_content::Body::Text(text), None)
@@ -272,14 +276,14 @@ impl Actor {
                 answer(reply, sent);
             }
             Input::SendTexts { chat, texts, reply } => {
-                let sent = self.turn(|tx| {
+                let sent = self.begun(|tx| {
                     let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
                     send::send_texts(tx, &conversation, texts)
                 });
                 answer(reply, sent);
             }
             Input::Tap { chat, on, title, reply } => {
-                let tapped = self.turn(|tx| {
+                let tapped = self.begun(|tx| {
                     let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
                     send::tap(tx, &conversation, on, &title)
                 });
@@ -299,7 +303,7 @@ impl Actor {
                 answer(reply, self.turn(|tx| tx.set_account_flag(account, "verified", verified)));
             }
             Input::Pay { invoice, tapped, reply } => {
-                answer(reply, self.turn(|tx| checkout::place_order(tx, invoice, tapped)));
+                answer(reply, self.begun(|tx| checkout::place_order(tx, invoice, tapped)));
             }
             Input::SheetClosed { order, hint, reply } => {
                 answer(reply, self.turn(|tx| checkout::sheet_closed(tx, order, hint)));
@@ -344,6 +348,26 @@ impl Actor {
     /// One turn: everything `turn` writes is committed at once, or nothing is. Effects follow the commit.
     pub(crate) fn turn<T>(&mut self, turn: impl FnOnce(&mut Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
         let now = self.clock.now();
+        let turned = self.turned(turn, now);
+        if turned.as_ref().is_err_and(TurnError::is_full) {
+            self.store.ballast.let_go(now);
+        }
+        turned
+    }
+
+    /// As [`Actor::turn`], for what somebody begins: refused while the disk has only room for what arrives.
+    fn begun<T>(&mut self, turn: impl FnOnce(&mut Tx<'_>) -> Result<T, TurnError>) -> Result<T, TurnError> {
+        if self.store.ballast.is_short(self.clock.now()) {
+            return Err(TurnError::Full);
+        }
+        self.turn(turn)
+    }
+
+    fn turned<T>(
+        &mut self,
+        turn: impl FnOnce(&mut Tx<'_>) -> Result<T, TurnError>,
+        now: Timestamp,
+    ) -> Result<T, TurnError> {
         let Store { db, crypto, known, .. } = &mut self.store;
         let before = db.total_changes();
         let sql = db.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -31,12 +31,33 @@ pub enum TurnError {
     /// The relay left an envelope out: what comes after it cannot be acknowledged.
     #[error("an envelope is missing before this one")]
     Gap,
+    /// The disk has room for what arrives and for nothing that is begun.
+    #[error("the disk is full")]
+    Full,
     /// The turn's caller gave it up, and says why.
     #[error("{0}")]
     Aborted(String),
 }
 
 impl TurnError {
+    /// True when there was no room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        let error = match self {
+            Self::Sql(error) | Self::MlsStore(MlsStoreError::Sql(error)) => error,
+            Self::Full => return true,
+            Self::MlsStore(_)
+            | Self::Session(_)
+            | Self::Content(_)
+            | Self::Log(_)
+            | Self::Refused(_)
+            | Self::NotFound { .. }
+            | Self::Corrupt { .. }
+            | Self::Gap
+            | Self::Aborted(_) => return false,
+        };
+        error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+    }
+
     /// True when our own disk or file failed: it says nothing about what the turn was given, which is tried again.
     pub(crate) fn is_storage(&self) -> bool {
         matches!(self, Self::Sql(_) | Self::MlsStore(_) | Self::Session(SessionError::Store { .. }))
@@ -67,6 +88,7 @@ impl From<TurnError> for ClientError {
                     _ => bug("storage.sql"),
                 }
             }
+            TurnError::Full => Self::AskUser { code: "storage.full".to_owned(), detail },
             TurnError::MlsStore(_) => bug("storage.mls"),
             TurnError::Session(_) => bug("session.failed"),
             TurnError::Content(ContentError::UpdateApp { .. }) | TurnError::Refused(Refused::UpdateApp) => {

@@ -19,9 +19,14 @@ use rusqlite::ffi;
 
 const SECTOR: usize = 512;
 
-/// A disk below one folder.
+/// A disk below one folder, until it is dropped. Files that are open then stay on it.
+#[derive(Debug)]
+pub struct Disk {
+    platter: Arc<Platter>,
+}
+
 #[derive(Debug, Default)]
-pub struct Disk(Mutex<State>);
+struct Platter(Mutex<State>);
 
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,12 +68,12 @@ impl Disk {
     /// # Panics
     /// When SQLite has no files of its own on this system.
     #[must_use]
-    pub fn below(dir: &Path) -> Arc<Self> {
+    pub fn below(dir: &Path) -> Self {
         register();
         let dir = fs::canonicalize(dir).expect("a folder that is there");
-        let disk = Arc::new(Self::default());
-        disks().push((dir, Arc::clone(&disk)));
-        disk
+        let platter = Arc::<Platter>::default();
+        disks().push((dir, Arc::clone(&platter)));
+        Self { platter }
     }
 
     /// Operations so far that changed something.
@@ -76,7 +81,7 @@ impl Disk {
         self.state().operations
     }
 
-    /// The power is cut in the middle of operation `number`, counted from 1.
+    /// The power is cut in the middle of operation `number`, counted from 1; 0 for never.
     pub fn cut_at(&self, number: u64) {
         self.state().cut_at = Some(number);
     }
@@ -128,7 +133,23 @@ impl Disk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
+        self.platter.state()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        disks().retain(|(_, platter)| !Arc::ptr_eq(platter, &self.platter));
+    }
+}
+
+impl Platter {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_dead(&self) -> bool {
+        self.state().dead
     }
 }
 
@@ -174,14 +195,14 @@ impl State {
 }
 
 /// Folders, and the disks below them.
-type Disks = Vec<(PathBuf, Arc<Disk>)>;
+type Disks = Vec<(PathBuf, Arc<Platter>)>;
 
 fn disks() -> MutexGuard<'static, Disks> {
     static DISKS: OnceLock<Mutex<Disks>> = OnceLock::new();
     DISKS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn disk_of(path: &Path) -> Option<Arc<Disk>> {
+fn disk_of(path: &Path) -> Option<Arc<Platter>> {
     disks().iter().rev().find(|(dir, _)| path.starts_with(dir)).map(|(_, disk)| Arc::clone(disk))
 }
 
@@ -195,7 +216,7 @@ struct File {
 
 struct Place {
     path: PathBuf,
-    disk: Arc<Disk>,
+    disk: Arc<Platter>,
 }
 
 /// SQLite's own file system, and ours, which is made of it.

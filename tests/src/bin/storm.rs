@@ -12,6 +12,10 @@ const HELP: &str = "usage: storm [--from SEED] [--seeds COUNT] [--jobs THREADS] 
     steps that still fail, and the program ends with 1.\n\nexample: storm --from 4711 --seeds 1";
 
 fn main() {
+    // Cores that are cut off complain; RUST_LOG=warn shows what they say.
+    let quiet = tracing_subscriber::filter::LevelFilter::OFF.into();
+    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(quiet).from_env_lossy();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     let (mut from, mut seeds, mut jobs, mut count) = (0u64, 1_000u64, 2u64, STEPS);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {

@@ -46,6 +46,8 @@ pub struct Weather {
     pub charges: usize,
     /// Processes that were killed at a point.
     pub kills: usize,
+    /// Devices that lost their power.
+    pub cuts: usize,
     /// Copies that the relay or a device was restored from.
     pub restores: usize,
 }
@@ -56,6 +58,7 @@ impl Weather {
         self.orders += other.orders;
         self.charges += other.charges;
         self.kills += other.kills;
+        self.cuts += other.cuts;
         self.restores += other.restores;
     }
 }
@@ -184,6 +187,7 @@ impl Storm {
                 return;
             }
         }
+        self.weather.cuts += self.world.power_comes_back().await;
         if let Err(panic) = ended {
             std::panic::resume_unwind(panic);
         }
@@ -240,6 +244,7 @@ impl Storm {
             Step::Pass { minutes } => self.world.time.pass(minutes * MINUTE_MS),
             Step::Skew { device, minutes } => self.world.time.skew(device % DEVICES.len(), minutes * MINUTE_MS),
             Step::Kill { device, point } => self.doomed = Some((device % DEVICES.len(), point)),
+            Step::PowerCut { device, operation, seed } => self.world.cut_power(device % DEVICES.len(), operation, seed),
             Step::Copied { device } => {
                 let device = device % TILL;
                 self.world.device_copied(device).await;
@@ -328,6 +333,7 @@ impl Storm {
     /// Everything that was broken is mended, and time goes on until nothing is left to happen.
     async fn calms_down(&mut self) -> Result<(), Broken> {
         self.doomed = None;
+        self.world.no_more_cuts();
         self.world.provider_is_down(false);
         for device in 0..DEVICES.len() {
             self.world.time.skew(device, 0);
@@ -384,6 +390,7 @@ fn device_of(step: Step) -> Option<usize> {
         | Step::Pass { .. }
         | Step::Skew { .. }
         | Step::Kill { .. }
+        | Step::PowerCut { .. }
         | Step::Copied { .. }
         | Step::Restored { .. }
         | Step::RelayFalls

@@ -28,10 +28,12 @@ pub struct Model {
     accounts: Vec<AccountId>,
     promises: Vec<Promise>,
     count: usize,
-    /// For each device: how much had been promised when its copy was taken, and when it was last restored from one. What it
-    /// read before may be gone from it, and what it said in between may never have left it.
+    /// For each device: how much had been promised when its copy was taken. What a device that was restored from it had said
+    /// since may never have left it.
     copied: [usize; DEVICES.len()],
-    restored: [usize; DEVICES.len()],
+    /// A device that was restored from a copy does not know what happened since. It need not get to read everything; but
+    /// what it says from then on is read by everybody else.
+    restored: [bool; DEVICES.len()],
     pub relay_restored: bool,
 }
 
@@ -66,7 +68,7 @@ impl Model {
 
     /// A device is what it was when it was copied.
     pub fn restored(&mut self, device: usize) {
-        self.restored[device] = self.promises.len();
+        self.restored[device] = true;
         for promise in &mut self.promises[self.copied[device]..] {
             promise.kept &= promise.device != device;
         }
@@ -175,27 +177,26 @@ impl Model {
                 return Err(format!("{name} is not done: {status:?}"));
             }
         }
-        for (number, promise) in self.promises.iter().enumerate() {
+        for promise in &self.promises {
             for (device, person) in PEOPLE.into_iter().enumerate() {
                 if person == PEOPLE[promise.device] {
-                    self.check_arrived(world, number, device, promise.to)?;
+                    self.check_arrived(world, promise, device, promise.to)?;
                 } else if person == promise.to {
-                    self.check_arrived(world, number, device, PEOPLE[promise.device])?;
+                    self.check_arrived(world, promise, device, PEOPLE[promise.device])?;
                 }
             }
         }
         self.check_paid(world).await
     }
 
-    fn check_arrived(&self, world: &World, number: usize, device: usize, with: usize) -> Result<(), Broken> {
-        let promise = &self.promises[number];
+    fn check_arrived(&self, world: &World, promise: &Promise, device: usize, with: usize) -> Result<(), Broken> {
         let client = world.client(device);
         let chat = chat_with(&client, self.accounts[with])?;
         let texts = chat.map(|chat| texts(&client, chat)).transpose()?.unwrap_or_default();
         let place = texts.iter().position(|(_, text)| *text == promise.text);
         let Some(place) = place else {
             let held = chat.map(|chat| held(&client, chat)).unwrap_or_default();
-            return match promise.kept && number >= self.restored[device] {
+            return match promise.kept && !self.restored[device] {
                 true => {
                     Err(format!("{} never read {:?}; it reads {texts:?}; held: {held}", DEVICES[device], promise.text))
                 }
@@ -252,7 +253,7 @@ impl Model {
             }
         }
         // A phone that is older than its payment does not know it.
-        let forgot = (0..TILL).any(|device| self.restored[device] > 0);
+        let forgot = self.restored.contains(&true);
         if receipts.len() != charges.len() && !forgot {
             return Err(format!("{} charges, but {} receipts", charges.len(), receipts.len()));
         }

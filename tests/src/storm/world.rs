@@ -18,6 +18,7 @@ use comptoir_gateway::{NewShop, init};
 use comptoir_relay::Clock;
 use comptoir_relay::testing::{Counter, Visit};
 use comptoir_sandbox::Answer;
+use comptoir_sqlcipher::faults::Disk;
 use comptoir_wire as wire;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -99,6 +100,9 @@ pub struct World {
     pub time: Time,
     relay: Option<Counter>,
     pub devices: Vec<Device>,
+    disks: Vec<Disk>,
+    /// What is left of a device's cache when its power is cut.
+    cut_seeds: [u64; DEVICES.len()],
     road: Arc<Road>,
 }
 
@@ -163,7 +167,13 @@ impl World {
         let provider = comptoir_sandbox::Counter::open(config).await.expect("a provider");
         let road = Arc::new(Road { provider, down: AtomicBool::new(false), next: Mutex::new(Fate::Arrives) });
         let devices = DEVICES.iter().map(|_| Device::away()).collect();
-        let mut world = Self { dir: dir.to_owned(), time, relay: None, devices, road };
+        let disk = |name: &&str| {
+            std::fs::create_dir_all(dir.join(name)).expect("a folder");
+            Disk::below(&dir.join(name))
+        };
+        let disks = DEVICES.iter().map(disk).collect();
+        let cut_seeds = [0; DEVICES.len()];
+        let mut world = Self { dir: dir.to_owned(), time, relay: None, devices, disks, cut_seeds, road };
         world.relay_starts().await;
         for device in 0..DEVICES.len() {
             world.starts(device).await;
@@ -221,6 +231,28 @@ impl World {
         true
     }
 
+    /// A device is about to lose its power.
+    pub fn cut_power(&mut self, device: usize, operation: u64, seed: u64) {
+        self.disks[device].cut_at(self.disks[device].operations() + operation);
+        self.cut_seeds[device] = seed;
+    }
+
+    /// What was about to be cut is not.
+    pub fn no_more_cuts(&self) {
+        self.disks.iter().for_each(|disk| disk.cut_at(0));
+    }
+
+    /// Devices that lost their power start again. Says how many.
+    pub async fn power_comes_back(&mut self) -> usize {
+        let dead: Vec<usize> = (0..DEVICES.len()).filter(|device| self.disks[*device].is_dead()).collect();
+        for device in &dead {
+            self.ends(*device).await;
+            self.disks[*device].comes_back(self.cut_seeds[*device]);
+            self.starts(*device).await;
+        }
+        dead.len()
+    }
+
     /// A copy of a device's folder.
     pub async fn device_copied(&mut self, device: usize) {
         self.ends(device).await;
@@ -255,21 +287,31 @@ impl World {
         self.devices[TILL].till.as_ref().expect("it runs")
     }
 
-    /// A device's process starts.
+    /// A device's process starts. Its power may be cut while it does.
     pub async fn starts(&mut self, device: usize) {
+        while let Err(why) = self.tries_to_start(device).await {
+            assert!(self.disks[device].is_dead(), "{}: {why}", DEVICES[device]);
+            self.disks[device].comes_back(self.cut_seeds[device]);
+        }
+    }
+
+    async fn tries_to_start(&mut self, device: usize) -> Result<(), String> {
         let dir = self.dir.join(DEVICES[device]);
         let clock = self.time.of(device);
         let (client, till, line) = if device == TILL {
-            let (till, line) = Till::open(&dir, clock, self.road.clone()).await.expect("a till");
+            let opened = Till::open(&dir, clock, self.road.clone()).await;
+            let (till, line) = opened.map_err(|error| error.to_string())?;
             (till.client().clone(), Some(till), line)
         } else {
             let vault = Arc::new(FileVault::new(self.dir.join(format!("{}.key", DEVICES[device]))));
             let config = Config { dir, vault, sheet: None, push: None };
             let setting = Setting { clock: Some(clock), extension: None };
-            let (client, line) = comptoir_client::testing::open(config, setting).expect("a core");
+            let opened = comptoir_client::testing::open(config, setting);
+            let (client, line) = opened.map_err(|error| error.to_string())?;
             (client, None, line)
         };
         self.devices[device] = Device { client: Some(client), till, line: Some(line), ..Device::away() };
+        Ok(())
     }
 
     /// A device's process ends, in good order or in the middle of a turn.
@@ -416,6 +458,10 @@ impl World {
             }
             if moved == 0 {
                 return true;
+            }
+            if self.disks.iter().any(Disk::is_dead) {
+                // Without power it would knock at the relay for ever.
+                return false;
             }
         }
         false

@@ -15,7 +15,7 @@ use crate::store::Store;
 pub(crate) fn start_by_hand(store: Store, clock: Clock, bell: Bell) -> (Running, mpsc::UnboundedReceiver<Command>) {
     let (commands, commanded) = mpsc::unbounded_channel();
     let mut actor = Actor::new(store, clock, commands, bell, None);
-    actor.report("logging in", Actor::log_in);
+    actor.begin();
     (Running::ByHand(ByHand(Mutex::new(Some(Box::new(actor))))), commanded)
 }
 

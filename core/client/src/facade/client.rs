@@ -106,7 +106,7 @@ impl Client {
                 let _ = self.end(broken, Duration::ZERO);
             }
             if self.is_suspended() {
-                let store = Store::open(&self.dir, &self.key, self.extension)?;
+                let store = Store::open(&self.dir, &self.key, self.extension, self.clock.now())?;
                 let readers = store.reader_factory();
                 let started = actor::start(store, self.clock.clone(), self.bell.clone(), self.push_asking())?;
                 self.readers.open(readers);
@@ -191,9 +191,9 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         create_dir(&config.dir)?;
         let key = key_of(&config)?;
-        let store = Store::open(&config.dir, &key, setting.extension)?;
-        let readers = Readers::new(store.reader_factory());
         let clock = Clock(setting.clock.unwrap_or_else(|| Arc::new(system_time)));
+        let store = Store::open(&config.dir, &key, setting.extension, clock.now())?;
+        let readers = Readers::new(store.reader_factory());
         let bell = Bell::new();
         let (asking, asked) = channel();
         let asking = config.push.is_some().then_some(asking);

@@ -1,5 +1,6 @@
 //! The encrypted store: one file, one writer, numbered migrations, one lock.
 
+mod ballast;
 mod kept;
 mod known;
 mod mls;
@@ -7,13 +8,15 @@ mod rows;
 mod search;
 mod tx;
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use comptoir_content::Timestamp;
 use comptoir_sqlcipher::rusqlite::Connection;
-use comptoir_sqlcipher::{Access, DatabaseKey, open_encrypted};
+use comptoir_sqlcipher::{Access, DatabaseKey, OpenError, open_encrypted};
 use openmls_rust_crypto::RustCrypto;
 
+use ballast::Ballast;
 pub(crate) use kept::given_back;
 pub(crate) use known::Known;
 pub use mls::MlsStoreError;
@@ -33,6 +36,8 @@ use crate::readers::OpenReader;
 /// The database file in a client's folder.
 const FILE: &str = "comptoir.db";
 const LOCK: &str = "comptoir.lock";
+/// The fingerprint of the key.
+const CHECK: &str = "comptoir.check";
 
 /// Our own tables, oldest first. Frozen at the first tag; until then the first one is edited.
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001.sql")];
@@ -49,6 +54,7 @@ pub(crate) struct Store {
     pub(crate) db: Connection,
     pub(crate) crypto: RustCrypto,
     pub(crate) known: Known,
+    pub(crate) ballast: Ballast,
     path: PathBuf,
     key: DatabaseKey,
     /// Held as long as the store is open; another process gets "in use" at once.
@@ -57,12 +63,20 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens or creates the store in `dir`.
-    pub(crate) fn open(dir: &Path, key: &DatabaseKey, extension: Option<Extension>) -> Result<Self, ClientError> {
+    pub(crate) fn open(
+        dir: &Path,
+        key: &DatabaseKey,
+        extension: Option<Extension>,
+        now: Timestamp,
+    ) -> Result<Self, ClientError> {
         let lock = lock(&dir.join(LOCK))?;
         let path = dir.join(FILE);
-        let mut db = open_encrypted(&path, key, Access::Write)?;
+        let mut db = open_encrypted(&path, key, Access::Write).map_err(|error| name_damage(error, dir, key))?;
         migrate(&mut db, extension).map_err(ClientError::from)?;
-        Ok(Self { db, crypto: RustCrypto::default(), known: Known::default(), path, key: key.clone(), _lock: lock })
+        keep_check(dir, key);
+        let ballast = Ballast::lay(dir, now);
+        let (crypto, known, key) = (RustCrypto::default(), Known::default(), key.clone());
+        Ok(Self { db, crypto, known, ballast, path, key, _lock: lock })
     }
 
     /// True when there is a store in `dir`.
@@ -74,6 +88,28 @@ impl Store {
     pub(crate) fn reader_factory(&self) -> OpenReader {
         let (path, key) = (self.path.clone(), self.key.clone());
         Box::new(move || Ok(open_encrypted(&path, &key, Access::Read)?))
+    }
+}
+
+/// Where the key is the one that this store was made with, it is the file that is damaged.
+fn name_damage(error: OpenError, dir: &Path, key: &DatabaseKey) -> ClientError {
+    let fits = fs::read(dir.join(CHECK)).is_ok_and(|kept| kept == key.fingerprint());
+    if fits && matches!(error, OpenError::WrongKeyOrDamaged { .. }) {
+        return ClientError::locked("storage.damaged", error);
+    }
+    error.into()
+}
+
+/// Remembers which key opens this store. Without it a damaged file would be called locked, and no more than that.
+fn keep_check(dir: &Path, key: &DatabaseKey) {
+    let path = dir.join(CHECK);
+    if fs::read(&path).is_ok_and(|kept| kept == key.fingerprint()) {
+        return;
+    }
+    let fresh = dir.join(format!("{CHECK}.new"));
+    let kept = fs::write(&fresh, key.fingerprint()).and_then(|()| fs::rename(&fresh, &path));
+    if let Err(error) = kept {
+        tracing::warn!(kind = ?error.kind(), "which key opens this store could not be written down");
     }
 }
 

@@ -111,6 +111,20 @@ pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), T
     Ok(())
 }
 
+/// Everything that may open is tried again: a core that ended right after a commit has not tried what that commit made
+/// possible, and nothing else would remind it.
+pub(crate) fn retry_all(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    let conversations: Vec<[u8; 16]> = {
+        let mut select =
+            tx.sql.prepare_cached("SELECT DISTINCT conversation FROM held WHERE reason <> 'unreadable'")?;
+        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
+    };
+    for uid in conversations {
+        tx.effect(Effect::Retry(ConversationId(uid)));
+    }
+    Ok(())
+}
+
 /// The held envelopes of a conversation that may open one day, oldest first.
 pub(crate) fn held_in(tx: &mut Tx<'_>, uid: ConversationId) -> Result<Vec<i64>, TurnError> {
     let mut select =

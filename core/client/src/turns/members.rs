@@ -150,7 +150,7 @@ fn read_invitees(
             Ok(invitee) => invitees.push(invitee),
             Err(SessionError::Store { doing, reason }) => return Err(SessionError::Store { doing, reason }.into()),
             // A package that does not hold is as good as none.
-            Err(_) => tracing::warn!("a key package was refused"),
+            Err(error) => tracing::warn!(%error, "a key package was refused"),
         }
     }
     Ok(invitees)

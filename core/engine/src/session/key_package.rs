@@ -2,7 +2,9 @@
 
 use comptoir_content::DeviceId;
 use openmls::prelude::tls_codec::{Deserialize as _, Serialize as _};
-use openmls::prelude::{KeyPackage, KeyPackageIn, Lifetime, OpenMlsProvider, ProtocolVersion};
+use openmls::prelude::{
+    Capabilities, ExtensionType, KeyPackage, KeyPackageIn, Lifetime, OpenMlsProvider, ProtocolVersion,
+};
 
 use super::member::DeviceSigner;
 use super::{Me, Member, Roster, SUITE, SessionError, store, unreadable};
@@ -17,7 +19,9 @@ const KEY_PACKAGE_LIFE_S: u64 = 90 * 24 * 3600;
 pub fn make_key_package<P: OpenMlsProvider>(provider: &P, me: &Me, last_resort: bool) -> Result<Vec<u8>, SessionError> {
     let mut builder = KeyPackage::builder().key_package_lifetime(Lifetime::new(KEY_PACKAGE_LIFE_S));
     if last_resort {
-        builder = builder.mark_as_last_resort();
+        // What a package carries its owner must say that it understands, or nobody takes it.
+        let understood = Capabilities::new(None, None, Some(&[ExtensionType::LastResort]), None, None);
+        builder = builder.mark_as_last_resort().leaf_node_capabilities(understood);
     }
     let bundle = builder
         .build(SUITE, provider, &DeviceSigner(&me.key), me.credential())

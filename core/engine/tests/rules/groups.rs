@@ -119,6 +119,24 @@ fn scene() -> Scene {
     Scene { accounts, alice, tablet, bob, hers: group, his: joined }
 }
 
+/// The key package that a relay gives when it has no other: it is taken, and it invites more than once.
+#[test]
+fn a_last_resort_invites_as_often_as_it_has_to() {
+    let s = scene();
+    let last_resort = make_key_package(&s.bob.provider, &s.bob.me, true).unwrap();
+    let conversation = ConversationId::between(s.accounts[0].id, s.accounts[1].id);
+    for generation in [5, 6] {
+        let read = |roster: &Roster<'_>| read_key_package(&s.alice.provider, &last_resort, s.bob.me.device, roster);
+        let invitee = with(&s.accounts, read).unwrap();
+        let (mut hers, change) =
+            Group::create(&s.alice.provider, &s.alice.me, conversation, generation, vec![invitee]).unwrap();
+        let mut his = s.bob.joins(&change, &s.accounts).unwrap();
+        let sealed = hers.seal(&s.alice.provider, &s.alice.me, b"Bonjour").unwrap();
+        let Ok(Opened::Message { plaintext, .. }) = s.bob.hears(&mut his, &sealed, &s.accounts) else { panic!() };
+        assert_eq!(plaintext.as_slice(), b"Bonjour");
+    }
+}
+
 #[test]
 fn what_is_sealed_is_opened_by_members_and_shows_no_length() {
     let mut s = scene();
