@@ -4,6 +4,7 @@
 //! moves. Nobody sleeps: a story waits for a change, and fails with what it saw when none comes.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on has failed")]
 
+pub mod fuzz;
 pub mod push;
 pub mod scenario;
 pub mod shop;

@@ -94,6 +94,14 @@ pub enum Step {
     ProviderDown { down: bool },
 }
 
+/// Steps as somebody writes them down who wants to reach all of them: each is drawn from two bytes.
+#[must_use]
+pub fn from_bytes(bytes: &[u8]) -> Vec<Step> {
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let most = pairs.len().min(crate::storm::STEPS);
+    pairs[..most].iter().map(|pair| step(&mut Dice::new(u64::from(u16::from_be_bytes(*pair))), 0)).collect()
+}
+
 /// The steps of a seed. Every other storm breaks out over a morning on which somebody was about to pay.
 #[must_use]
 pub fn steps(seed: u64, count: usize) -> Vec<Step> {
