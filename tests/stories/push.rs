@@ -112,10 +112,6 @@ async fn an_endpoint_that_is_gone_is_knocked_at_no_more_until_there_is_another()
     service.hears().await;
     town.until_number("wake_ups_gone_total", 1).await;
     assert_eq!(town.number("push_targets").await, 0);
-    // He comes by with the same endpoint, which is no news.
-    wakes(&bob).await;
-    distributor.was_asked(3).await;
-    sleeps(&town, &bob).await;
     says_and_is_heard(&alice, chat, "two").await;
     town.relay_looks_at_the_clock().await;
     assert_eq!(town.number("wake_ups_owed").await, 0);
@@ -123,11 +119,12 @@ async fn an_endpoint_that_is_gone_is_knocked_at_no_more_until_there_is_another()
 
     // His distributor gives another one while the core runs.
     service.says(Says::Status(201));
+    distributor.gives(None);
     wakes(&bob).await;
-    distributor.was_asked(4).await;
+    distributor.was_asked(3).await;
     distributor.gives(Some(service.endpoint("new")));
     bob.client.push_changed().unwrap();
-    distributor.was_asked(6).await;
+    distributor.was_asked(5).await;
     sleeps(&town, &bob).await;
     says_and_is_heard(&alice, chat, "three").await;
     assert!(service.hears().await.starts_with("POST /up/new?v=1 "));
@@ -135,14 +132,72 @@ async fn an_endpoint_that_is_gone_is_knocked_at_no_more_until_there_is_another()
 
     // And withdraws it.
     wakes(&bob).await;
-    distributor.was_asked(7).await;
+    distributor.was_asked(6).await;
     distributor.gives(None);
     bob.client.push_changed().unwrap();
-    distributor.was_asked(9).await;
+    distributor.was_asked(8).await;
     sleeps(&town, &bob).await;
     says_and_is_heard(&alice, chat, "four").await;
     assert_eq!((town.number("push_targets").await, town.number("wake_ups_owed").await), (0, 0));
     assert!(service.is_quiet());
+}
+
+/// He believes that the relay has it, and the relay has forgotten it: a push service may be wrong about what is gone.
+#[tokio::test]
+async fn what_the_relay_has_forgotten_it_is_told_again() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    service.says(Says::Status(410));
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    service.hears().await;
+    town.until_number("wake_ups_gone_total", 1).await;
+    assert_eq!(town.number("push_targets").await, 0);
+
+    service.says(Says::Status(201));
+    wakes(&bob).await;
+    town.until_number("push_targets", 1).await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "two").await;
+    service.hears().await;
+    town.until_number("wake_ups_taken_total", 1).await;
+}
+
+/// Nobody has left the mark of a restored copy: only the numbers of his mailbox tell him that the relay knows an older
+/// endpoint than he believes.
+#[tokio::test]
+async fn a_relay_that_went_back_in_time_is_told_again() {
+    let mut town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("old")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    alice.syncs().await;
+    bob.syncs().await;
+    town.stop_relay().await;
+    let (database, copy) = (town.relay_dir().join("relay.db"), town.dir.path().join("copy.db"));
+    std::fs::copy(&database, &copy).unwrap();
+    distributor.gives(Some(service.endpoint("new")));
+    town.start_relay().await;
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
+    says_and_is_heard(&alice, chat, "one").await;
+    bob.until("one", |bob| bob.thread(chat).contains(&"you: one".to_owned()).then_some(())).await;
+    distributor.was_asked(4).await;
+    alice.syncs().await;
+    bob.syncs().await;
+
+    town.stop_relay().await;
+    std::fs::copy(&copy, &database).unwrap();
+    town.start_relay().await;
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
+    distributor.was_asked(6).await;
+    alice.syncs().await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "two").await;
+    assert!(service.hears().await.starts_with("POST /up/new?v=1 "));
 }
 
 #[tokio::test]

@@ -143,26 +143,29 @@ fn reply() -> impl Strategy<Value = Reply> {
     });
     prop_oneof![
         any::<([u8; 32], u64)>().prop_map(|(nonce, server_time_ms)| Reply::Challenge { nonce, server_time_ms }),
-        (any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>(), option::of(vec(any::<u8>(), 65))).prop_map(
-            |(
-                (incarnation, server_time_ms, acked_seq, head_seq, key_packages_left, bytes, envelopes, packages),
-                push_key,
-            )| {
-                Reply::Welcome(Welcome {
-                    incarnation: Incarnation(incarnation),
-                    server_time_ms,
-                    acked_seq,
-                    head_seq,
-                    key_packages_left,
-                    limits: Limits {
-                        envelope_bytes_max: bytes,
-                        envelopes_per_frame_max: envelopes,
-                        key_packages_max: packages,
-                    },
-                    push_key: push_key.map(|key| Box::new(key.try_into().expect("65 bytes"))),
-                })
-            }
-        ),
+        (any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>(), option::of(vec(any::<u8>(), 65)), any::<bool>())
+            .prop_map(
+                |(
+                    (incarnation, server_time_ms, acked_seq, head_seq, key_packages_left, bytes, envelopes, packages),
+                    push_key,
+                    push_told,
+                )| {
+                    Reply::Welcome(Welcome {
+                        incarnation: Incarnation(incarnation),
+                        server_time_ms,
+                        acked_seq,
+                        head_seq,
+                        key_packages_left,
+                        limits: Limits {
+                            envelope_bytes_max: bytes,
+                            envelopes_per_frame_max: envelopes,
+                            key_packages_max: packages,
+                        },
+                        push_key: push_key.map(|key| Box::new(key.try_into().expect("65 bytes"))),
+                        push_told,
+                    })
+                }
+            ),
         Just(Reply::Done),
         any::<(bool, u64)>().prop_map(|(appended, len)| Reply::LogHead { appended, len }),
         (few_bytes(), any::<(u64, u64)>(), entries())

@@ -146,6 +146,11 @@ pub(super) async fn where_to_knock_is_forgotten<S: RelayStore>(store: &S) {
     assert_eq!((health.push_targets, health.wake_ups_owed), (1, 1));
     deposit_one(store, urgent(3, 2), NOW_MS).await;
     assert_eq!(one_due(store, NOW_MS + AGAIN_MS).await.endpoint, endpoint(44));
+    // The device reads whether it has to tell it again.
+    for (n, told) in [(1, false), (3, false), (4, true)] {
+        let mailbox = store.open_mailbox(device(n), NOW_MS).await.unwrap().unwrap();
+        assert_eq!(mailbox.push_told, told, "{n}");
+    }
 }
 
 pub(super) async fn what_is_owed_is_owed_after_a_crash<S, F, Opening>(open: &F)

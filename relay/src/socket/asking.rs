@@ -213,6 +213,7 @@ impl<S: RelayStore> Asking<S> {
                 key_packages_max: config.key_packages_max,
             },
             push_key: self.shared.pusher.as_ref().map(|pusher| Box::new(pusher.key())),
+            push_told: mailbox.push_told,
         });
         let open = Tell::Open { welcome: welcome.encode(id), device, mailbox, window };
         self.answers.send(open).await.map_err(|_| Close::Ended)

@@ -103,6 +103,8 @@ pub struct Mailbox {
     pub acked_seq: u64,
     pub head_seq: u64,
     pub key_packages_left: u32,
+    /// Whether it is known where to knock for the device.
+    pub push_told: bool,
     /// Which connection of the device this is; [`RelayStore::leave_mailbox`] ends it.
     pub visit: u64,
 }

@@ -9,15 +9,25 @@ use crate::store::{Effect, Question, Tx};
 pub(crate) const KEY: &str = "push.key";
 /// The endpoint that the relay has of us; empty when it has none.
 const TOLD: &str = "push.told";
+/// Stands there when the relay has an endpoint and nobody knows which: no endpoint reads like this.
+const UNKNOWN: &[u8] = b"?";
 
-/// The relay opened our mailbox, and says by which key it knocks. One in another life knows nothing of what it was told.
+/// The relay opened our mailbox, and says by which key it knocks and whether it knows where. When it has forgotten that, a
+/// push service has called the endpoint gone, or an older copy of its database was put back, it is told again.
 pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome, other_life: bool) -> Result<(), TurnError> {
     let key = welcome.push_key.as_deref().map_or(&[][..], |key| key.as_slice());
     if tx.kv(KEY)?.unwrap_or_default() != key {
         tx.set_kv(KEY, key)?;
     }
-    if other_life {
-        tx.set_kv(TOLD, &[])?;
+    let told = tx.kv(TOLD)?.unwrap_or_default();
+    let has = match welcome.push_told {
+        false => &[][..],
+        // What it was told in another life, or before a line broke, need not be what we told it last.
+        true if other_life || told.is_empty() => UNKNOWN,
+        true => &told,
+    };
+    if told != has {
+        tx.set_kv(TOLD, has)?;
     }
     if !key.is_empty() {
         tx.effect(Effect::AskPush);

@@ -31,6 +31,7 @@ impl Reply {
                     key_packages_max: welcome.limits.key_packages_max,
                 }),
                 push_key: welcome.push_key.map(|key| key.to_vec()).unwrap_or_default(),
+                push_told: welcome.push_told,
             }),
             Self::Done => RelayBody::Done(proto::Done {}),
             Self::LogHead { appended, len } => RelayBody::LogHead(proto::LogHead { appended, len }),
@@ -116,6 +117,7 @@ impl Reply {
                         [] => None,
                         key => Some(Box::new(exact("push_key", key)?)),
                     },
+                    push_told: welcome.push_told,
                 })
             }
             RelayBody::Done(proto::Done {}) => Self::Done,

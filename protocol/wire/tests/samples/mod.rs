@@ -155,6 +155,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                 key_packages_left: 17,
                 limits: Limits { envelope_bytes_max: 65_536, envelopes_per_frame_max: 64, key_packages_max: 100 },
                 push_key: Some(Box::new(bytes(0x72))),
+                push_told: true,
             }),
         ),
         (
@@ -168,6 +169,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                 key_packages_left: 0,
                 limits: Limits { envelope_bytes_max: 65_536, envelopes_per_frame_max: 64, key_packages_max: 100 },
                 push_key: None,
+                push_told: false,
             }),
         ),
         ("done", 3, Reply::Done),

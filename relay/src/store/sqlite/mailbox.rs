@@ -162,13 +162,14 @@ pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::
     let key_packages_left = key_packages::left(db, device_no)?;
     db.prepare_cached(
         "UPDATE device SET visits = visits + 1, wake_up = ?2, knock_at_ms = NULL, knocks = 0 WHERE device_no = ?1
-         RETURNING acked_seq, head_seq, visits",
+         RETURNING acked_seq, head_seq, visits, push_endpoint IS NOT NULL AS push_told",
     )?
     .query_row((device_no, HERE), |row| {
         Ok(Some(Mailbox {
             acked_seq: unsigned(row, "acked_seq")?,
             head_seq: unsigned(row, "head_seq")?,
             key_packages_left,
+            push_told: row.get("push_told")?,
             visit: unsigned(row, "visits")?,
         }))
     })
