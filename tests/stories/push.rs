@@ -200,6 +200,57 @@ async fn a_relay_that_went_back_in_time_is_told_again() {
     assert!(service.hears().await.starts_with("POST /up/new?v=1 "));
 }
 
+/// The relay took the new one, the line broke before it said so, and then the old one was the right one after all.
+#[tokio::test]
+async fn an_endpoint_whose_telling_was_never_answered_is_told_again() {
+    let (town, tape) = Town::with_a_tap().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("old")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    bob.syncs().await;
+    tape.holds_answers(true);
+    distributor.gives(Some(service.endpoint("new")));
+    bob.client.push_changed().unwrap();
+    tape.shows_soon(service.endpoint("new").as_bytes()).await;
+    distributor.gives(Some(service.endpoint("old")));
+    tape.cuts_the_line();
+    tape.holds_answers(false);
+    alice.client.connect().unwrap();
+    bob.client.connect().unwrap();
+    alice.syncs().await;
+    // For the new one, for the connection, and after the old one was told.
+    distributor.was_asked(5).await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    assert!(service.hears().await.starts_with("POST /up/old?v=1 "));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_comes_while_another_is_being_told_is_told_after_it() {
+    let (town, tape) = Town::with_a_tap().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("old")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    bob.syncs().await;
+    // The relay will refuse this one, and has not yet.
+    tape.holds_answers(true);
+    distributor.gives(Some("https://10.0.0.1/up".to_owned()));
+    bob.client.push_changed().unwrap();
+    tape.shows_soon(b"https://10.0.0.1/up").await;
+    distributor.gives(Some(service.endpoint("new")));
+    for times in [4, 5] {
+        // When he is asked the second time, what he said the first time has been heard.
+        bob.client.push_changed().unwrap();
+        distributor.was_asked(times).await;
+    }
+    tape.holds_answers(false);
+    distributor.was_asked(6).await;
+    alice.syncs().await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    assert!(service.hears().await.starts_with("POST /up/new?v=1 "));
+}
+
 #[tokio::test]
 async fn a_push_service_that_is_down_is_tried_again_also_by_a_relay_that_was_closed_meanwhile() {
     let mut town = Town::new().await;

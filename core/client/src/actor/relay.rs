@@ -69,6 +69,16 @@ impl Actor {
         }
     }
 
+    /// Tells the relay what the shell said last about being woken, unless it is being told already.
+    pub(super) fn tell_push(&mut self) {
+        if self.asked.iter().any(|question| matches!(question, Question::Push { .. })) {
+            return;
+        }
+        if let Some(endpoint) = self.push_next.take() {
+            self.report("hearing where to be woken", |actor| actor.turn(|tx| push::target_heard(tx, endpoint)));
+        }
+    }
+
     pub(super) fn tell_link(&self, command: Command) {
         // The link ends only with this actor.
         let _ = self.link.send(command);
@@ -195,6 +205,7 @@ impl Actor {
                         _ => Ok(()),
                     })
                 });
+                self.tell_push();
             }
         }
     }

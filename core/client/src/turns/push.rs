@@ -9,7 +9,7 @@ use crate::store::{Effect, Question, Tx};
 pub(crate) const KEY: &str = "push.key";
 /// The endpoint that the relay has of us; empty when it has none.
 const TOLD: &str = "push.told";
-/// Stands there when the relay has an endpoint and nobody knows which: no endpoint reads like this.
+/// Stands there while nobody knows which endpoint the relay has, if any: none reads like this.
 const UNKNOWN: &[u8] = b"?";
 
 /// The relay opened our mailbox, and says by which key it knocks and whether it knows where. When it has forgotten that, a
@@ -35,11 +35,13 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome, other_life: bo
     Ok(())
 }
 
-/// The shell says where it can be woken. The relay hears of it when that is news to it.
+/// The shell says where it can be woken. The relay hears of it when that is news to it; until it has answered, nobody knows
+/// what it has, also when the line breaks before.
 pub(crate) fn target_heard(tx: &mut Tx<'_>, endpoint: Option<wire::PushEndpoint>) -> Result<(), TurnError> {
     let told = tx.kv(TOLD)?.unwrap_or_default();
     let wakes = tx.kv(KEY)?.is_some_and(|key| !key.is_empty());
     if wakes && told != bytes(endpoint.as_ref()) {
+        tx.set_kv(TOLD, UNKNOWN)?;
         tx.effect(Effect::Ask(Question::Push { endpoint }));
     }
     Ok(())
