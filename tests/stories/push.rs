@@ -6,7 +6,7 @@ use std::sync::Arc;
 use comptoir_client::{BubbleState, Client};
 use comptoir_content::ConversationId;
 use comptoir_tests::push::{Distributor, PushService, Says};
-use comptoir_tests::{HOUR_MS, MINUTE_MS, Person, Town};
+use comptoir_tests::{DAY_MS, HOUR_MS, MINUTE_MS, Person, Town};
 
 /// Bob's phone has a distributor, Alice's has none, and they know each other.
 async fn two_people(town: &Town, distributor: &Arc<Distributor>) -> (Person, Person, ConversationId) {
@@ -24,12 +24,34 @@ async fn two_people(town: &Town, distributor: &Arc<Distributor>) -> (Person, Per
     (alice, bob, chat)
 }
 
+/// A tablet of Alice's, with a distributor of its own, that takes part in the conversation.
+async fn tablet_of_alice(town: &Town, alice: &Person, chat: ConversationId, distributor: &Arc<Distributor>) -> Person {
+    let mut config = town.config("alice-tablet");
+    config.push = Some(distributor.clone());
+    let tablet =
+        Person { client: Client::open_headless(config, town.setting()).unwrap(), name: "alice-tablet".to_owned() };
+    let request = tablet.client.link_request().await.unwrap();
+    tablet.client.finish_link(&alice.client.link_device(&request).await.unwrap()).await.unwrap();
+    tablet.syncs().await;
+    // Alice's phone finds the tablet's key packages when it looks again.
+    town.pass(DAY_MS);
+    alice.client.tick().await.unwrap();
+    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    distributor.was_asked(2).await;
+    tablet
+}
+
 /// Bob's phone puts the app to sleep, with everything read.
 async fn sleeps(town: &Town, bob: &Person) {
     bob.syncs().await;
-    let client = bob.client.clone();
+    falls_asleep(town, bob, 1).await;
+}
+
+/// Somebody's phone puts the app to sleep; so many others stay connected.
+async fn falls_asleep(town: &Town, person: &Person, others: u64) {
+    let client = person.client.clone();
     tokio::task::spawn_blocking(move || client.suspend(10_000)).await.unwrap().unwrap();
-    town.until_number("connections_open", 1).await;
+    town.until_number("connections_open", others).await;
 }
 
 async fn wakes(bob: &Person) {
@@ -249,6 +271,31 @@ async fn an_endpoint_that_comes_while_another_is_being_told_is_told_after_it() {
     sleeps(&town, &bob).await;
     says_and_is_heard(&alice, chat, "one").await;
     assert!(service.hears().await.starts_with("POST /up/new?v=1 "));
+}
+
+#[tokio::test]
+async fn ones_own_devices_are_not_woken_for_what_one_says() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    let tablets = Distributor::giving(Some(service.endpoint("alices-tablet")));
+    let tablet = tablet_of_alice(&town, &alice, chat, &tablets).await;
+    for person in [&alice, &bob, &tablet] {
+        person.syncs().await;
+    }
+    falls_asleep(&town, &tablet, 2).await;
+    falls_asleep(&town, &bob, 1).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    assert!(service.hears().await.starts_with("POST /up/bob?v=1 "));
+    town.until_number("wake_ups_taken_total", 1).await;
+    assert_eq!(town.number("wake_ups_owed").await, 0);
+    assert!(service.is_quiet(), "the tablet sleeps on");
+    // What Bob says wakes it.
+    wakes(&bob).await;
+    falls_asleep(&town, &alice, 1).await;
+    bob.says(chat, "two").await;
+    assert!(service.hears().await.starts_with("POST /up/alices-tablet?v=1 "));
 }
 
 #[tokio::test]
