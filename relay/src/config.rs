@@ -129,12 +129,15 @@ pub struct Push {
     pub contact: Option<String>,
     /// Wake-ups under way at the same time.
     pub at_once_max: u32,
+    /// A device is woken at a random moment within this, so that a push service cannot tell by the time which devices got
+    /// the same message. 0: at once.
+    pub within_ms: u64,
     /// For a push service to answer.
     pub answer_ms: u64,
-    /// How often a wake-up is tried.
-    pub tries_max: u32,
     /// After the first try, give or take a fifth; then twice as long each time, up to an hour.
     pub retry_ms: u64,
+    /// A wake-up that is not taken is tried for so long after the newest message that it is owed for.
+    pub give_up_hours: u32,
 }
 
 impl Default for Push {
@@ -144,9 +147,10 @@ impl Default for Push {
             loopback: false,
             contact: None,
             at_once_max: 32,
+            within_ms: 3_000,
             answer_ms: 10_000,
-            tries_max: 8,
             retry_ms: 30_000,
+            give_up_hours: 72,
         }
     }
 }
@@ -268,6 +272,9 @@ impl Config {
         if self.push.contact.as_deref().is_some_and(|contact| !is_contact(contact)) {
             return refuse("push.contact", "begins with mailto: or https:, without spaces or quotation marks");
         }
+        if self.push.within_ms > 600_000 {
+            return refuse("push.within_ms", "more than 600000");
+        }
         for (field, value, max) in [
             ("limits.envelope_bytes_max", limits.envelope_bytes_max as u64, limits::ENVELOPE_BYTES_MAX as u64),
             (
@@ -290,8 +297,8 @@ impl Config {
             ("limits.write_ms", limits.write_ms, 600_000),
             ("push.at_once_max", self.push.at_once_max.into(), 10_000),
             ("push.answer_ms", self.push.answer_ms, 600_000),
-            ("push.tries_max", self.push.tries_max.into(), 100),
             ("push.retry_ms", self.push.retry_ms, 3_600_000),
+            ("push.give_up_hours", self.push.give_up_hours.into(), 24 * 365),
         ] {
             if !(1..=max).contains(&value) {
                 return Err(ConfigError::Field { field, why: format!("{value} is not within 1..={max}") });
@@ -307,6 +314,7 @@ impl Config {
             keep_ms: i64::from(self.limits.keep_days) * DAY_MS,
             key_packages_max: self.limits.key_packages_max,
             devices_max: self.limits.devices_per_account_max,
+            knock_within_ms: self.push.within_ms,
         }
     }
 }
@@ -369,7 +377,8 @@ mod tests {
         check("[quotas]\nclaims = { burst = 1 }", &[], Err("refill_ms"));
         check("[push]\ncontact = 'relay@example.org'", &[], Err("push.contact: begins with mailto: or https:"));
         check("[push]\ncontact = 'mailto:a\"@example.org'", &[], Err("push.contact"));
-        check("[push]\ntries_max = 0", &[], Err("push.tries_max: 0 is not within 1..=100"));
+        check("[push]\ngive_up_hours = 0", &[], Err("push.give_up_hours: 0 is not within 1..=8760"));
+        check("[push]\nwithin_ms = 600001", &[], Err("push.within_ms"));
         check("names = ['relay.example']", &[], Err("names"));
     }
 

@@ -10,7 +10,7 @@
 //! - [`Config`]: what an operator sets; [`Relay::start`] and [`Running`]: its life (`server.rs`).
 //! - `socket/`: one connection: the request, the half that reads, the half that writes.
 //! - `hub.rs`: which device is connected; a wake-up is a hint, the data always comes from the store.
-//! - `push/`: wake-ups for devices that are away: empty, one for each absence, never on the way of a deposit.
+//! - `push/`: wake-ups for devices that are away: empty, few, never on the way of a deposit.
 //! - [`RelayStore`] and `store/sqlite/`: the database; [`conformance`] is the contract of every store.
 //!
 //! One message on its way: Alice's phone sends `Deposit`; `socket/requests.rs` asks the store; the writer thread commits
@@ -56,9 +56,15 @@ pub use config::{Config, ConfigError, ENVIRONMENT_PREFIX, Limits, Push, Quotas, 
 pub use membership::between;
 pub use server::{Relay, Running, StartError};
 pub use store::{
-    ABSENCE_MS, Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead, Mailbox, Opening,
-    QuotaKey, Rate, RelayStore, Removed, Retention, Spend, Spent, SqliteStore, StoreError, WakeUp,
+    ABSENCE_MS, AHEAD_MS_MAX, Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead,
+    Mailbox, Opening, QuotaKey, REMIND_MS, Rate, RelayStore, Removed, Retention, Spend, Spent, SqliteStore, StoreError,
+    WakeUp,
 };
+
+/// A random number below `end`, to spread devices over time.
+fn below(end: u64) -> u64 {
+    random::<8>().map_or(end / 2, |bytes| u64::from_be_bytes(bytes) % end.max(1))
+}
 
 /// Bytes from the operating system's generator.
 fn random<const N: usize>() -> Result<[u8; N], StoreError> {

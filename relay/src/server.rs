@@ -222,8 +222,8 @@ impl<S: RelayStore> Shared<S> {
     /// that is busy is asked again.
     pub(crate) async fn left(&self, device: DeviceId, visit: u64) {
         for _ in 0..LEAVING_TRIES {
-            let knock_at_ms = self.clock.now_ms().saturating_add(ABSENCE_MS);
-            match self.store.leave_mailbox(device, visit, knock_at_ms).await {
+            let owed_at_ms = self.clock.now_ms().saturating_add(ABSENCE_MS);
+            match self.store.leave_mailbox(device, visit, owed_at_ms).await {
                 Ok(()) | Err(StoreError::Closed) => return,
                 Err(error) => tracing::warn!(%error, "a departure was not stored"),
             }
@@ -274,15 +274,10 @@ impl<S: RelayStore> Shared<S> {
         spent.unwrap_or(Spent::Granted)
     }
 
-    /// A random number below `end`, to spread devices over time.
-    pub(crate) fn below(&self, end: u64) -> u64 {
-        crate::random::<8>().map_or(end / 2, |bytes| u64::from_be_bytes(bytes) % end.max(1))
-    }
-
     /// `about`, give or take a fifth.
     pub(crate) fn patience(&self, about_ms: u64) -> Duration {
         let fifth = about_ms / 5;
-        Duration::from_millis((about_ms - fifth + self.below(2 * fifth + 1)).max(1))
+        Duration::from_millis((about_ms - fifth + crate::below(2 * fifth + 1)).max(1))
     }
 }
 

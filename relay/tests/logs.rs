@@ -80,7 +80,7 @@ async fn the_log_names_nobody() {
     });
     let mut world = World::with(|config| {
         config.behind_proxy = true;
-        (config.push.enabled, config.push.loopback) = (true, true);
+        (config.push.enabled, config.push.loopback, config.push.within_ms) = (true, true, 0);
         config.limits.mailbox_messages_max = 2;
     })
     .await;

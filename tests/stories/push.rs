@@ -164,6 +164,34 @@ async fn an_endpoint_that_is_gone_is_knocked_at_no_more_until_there_is_another()
     assert!(service.is_quiet());
 }
 
+/// The push service says that it took the wake-up, or that it does not want it, and the phone sleeps on.
+#[tokio::test]
+async fn a_wake_up_that_was_lost_is_sent_again_with_what_comes_an_hour_later() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    sleeps(&town, &bob).await;
+    for (status, number) in [(201, "wake_ups_taken_total"), (401, "wake_ups_refused_total")] {
+        service.says(Says::Status(status));
+        says_and_is_heard(&alice, chat, "one").await;
+        service.hears().await;
+        town.until_number(number, 1).await;
+        town.pass(HOUR_MS - 1);
+        says_and_is_heard(&alice, chat, "two").await;
+        town.relay_looks_at_the_clock().await;
+        assert_eq!(town.number("wake_ups_owed").await, 0);
+        assert!(service.is_quiet(), "once within the hour");
+        town.pass(1);
+    }
+    town.pass(HOUR_MS);
+    town.relay_looks_at_the_clock().await;
+    assert!(service.is_quiet(), "nothing has come since");
+    service.says(Says::Status(201));
+    says_and_is_heard(&alice, chat, "three").await;
+    service.hears().await;
+}
+
 /// He believes that the relay has it, and the relay has forgotten it: a push service may be wrong about what is gone.
 #[tokio::test]
 async fn what_the_relay_has_forgotten_it_is_told_again() {
@@ -326,6 +354,48 @@ async fn a_push_service_that_is_down_is_tried_again_also_by_a_relay_that_was_clo
     assert_eq!(town.number("wake_ups_owed").await, 0);
     wakes(&bob).await;
     bob.until("one", |bob| bob.thread(chat).contains(&"you: one".to_owned()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_push_service_that_is_down_is_tried_for_three_days() {
+    /// Between two tries never more than an hour, give or take a fifth: sixty in three days.
+    const PAUSE_MS: i64 = HOUR_MS + 12 * MINUTE_MS;
+    let town = Town::new().await;
+    let service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    sleeps(&town, &bob).await;
+    let address = service.closes();
+    let it_is_time = async || {
+        town.pass(PAUSE_MS);
+        town.relay_looks_at_the_clock().await;
+    };
+    says_and_is_heard(&alice, chat, "one").await;
+    town.until_number("wake_ups_later_total", 1).await;
+    for tries in 2..=50 {
+        it_is_time().await;
+        town.until_number("wake_ups_later_total", tries).await;
+    }
+    let mut service = PushService::at(address).await;
+    it_is_time().await;
+    service.hears().await;
+    town.until_number("wake_ups_taken_total", 1).await;
+
+    // The next one is in vain, and then it is enough. The endpoint is kept.
+    service.closes();
+    town.pass(HOUR_MS);
+    says_and_is_heard(&alice, chat, "two").await;
+    town.until_number("wake_ups_later_total", 51).await;
+    for tries in 52..=110 {
+        it_is_time().await;
+        town.until_number("wake_ups_later_total", tries).await;
+    }
+    it_is_time().await;
+    town.until_number("wake_ups_given_up_total", 1).await;
+    assert_eq!((town.number("wake_ups_owed").await, town.number("push_targets").await), (0, 1));
+    let mut service = PushService::at(address).await;
+    says_and_is_heard(&alice, chat, "three").await;
+    service.hears().await;
 }
 
 #[tokio::test]

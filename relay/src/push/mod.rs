@@ -1,8 +1,9 @@
-//! Wake-ups for devices that are away: one empty push message for each absence, to the endpoint that the device named.
+//! Wake-ups for devices that are away: one empty push message for each absence, to the endpoint that the device named, and
+//! another for what comes an hour later, because the first may have been lost.
 //!
 //! A deposit only writes down that a wake-up is owed, in its own transaction; [`knock_often`] sends what is owed beside
 //! everything else, so that no push service, however slow, holds up a message. A wake-up that is not taken is tried again,
-//! later and later; a restart goes on where it was. What it tells a push service is that some device of this relay may look
+//! later and later, for three days; a restart goes on where it was. What it tells a push service is that some device of this relay may look
 //! into its mailbox: no content, no sender, no id. Nothing about a wake-up is written to the log but counts.
 
 mod address;
@@ -27,6 +28,7 @@ use vapid::Vapid;
 const RETRY_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Beyond the patience with a push service: after it, one that was handed out and not settled is handed out again.
 const SETTLE_MS: u64 = 60_000;
+const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// How often is looked when nothing is due, and after the store failed.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const LOOK_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -117,17 +119,18 @@ async fn wake<S: RelayStore>(shared: Arc<Shared<S>>, wake_up: WakeUp) {
         return;
     };
     let answer = pusher.knocker.knock(wake_up.endpoint.as_str(), shared.clock.now_ms()).await;
-    let given_up = wake_up.knocks >= shared.config.push.tries_max;
+    let now_ms = shared.clock.now_ms();
+    let patience_ms = i64::from(shared.config.push.give_up_hours) * HOUR_MS;
+    let given_up = now_ms.saturating_sub(wake_up.owed_at_ms) >= patience_ms;
     let (knocked, counted) = match answer {
-        Answer::Taken => (Knocked::Done, &shared.metrics.wake_ups_taken),
-        Answer::Refused => (Knocked::Done, &shared.metrics.wake_ups_refused),
+        Answer::Taken => (Knocked::Done { at_ms: now_ms }, &shared.metrics.wake_ups_taken),
+        Answer::Refused => (Knocked::Done { at_ms: now_ms }, &shared.metrics.wake_ups_refused),
         Answer::Gone => (Knocked::Gone, &shared.metrics.wake_ups_gone),
         Answer::Later { .. } if given_up => (Knocked::GivenUp, &shared.metrics.wake_ups_given_up),
         Answer::Later { after } => {
             let pause = shared.patience(pause_ms(&shared.config.push, wake_up.knocks, after));
             let pause_ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-            let at_ms = shared.clock.now_ms().saturating_add(pause_ms);
-            (Knocked::Again { at_ms }, &shared.metrics.wake_ups_later)
+            (Knocked::Again { at_ms: now_ms.saturating_add(pause_ms) }, &shared.metrics.wake_ups_later)
         }
     };
     // What cannot be settled is handed out once more: two wake-ups are one to the phone.
