@@ -192,6 +192,25 @@ async fn a_wake_up_that_was_lost_is_sent_again_with_what_comes_an_hour_later() {
     service.hears().await;
 }
 
+#[tokio::test]
+async fn a_push_service_that_does_not_find_him_for_a_moment_finds_him_later() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    service.says(Says::Status(404));
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    service.hears().await;
+    town.until_number("wake_ups_later_total", 1).await;
+    assert_eq!(town.number("push_targets").await, 1);
+    service.says(Says::Status(201));
+    town.pass(MINUTE_MS);
+    town.relay_looks_at_the_clock().await;
+    service.hears().await;
+    town.until_number("wake_ups_taken_total", 1).await;
+}
+
 /// He believes that the relay has it, and the relay has forgotten it: a push service may be wrong about what is gone.
 #[tokio::test]
 async fn what_the_relay_has_forgotten_it_is_told_again() {

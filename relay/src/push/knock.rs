@@ -117,8 +117,11 @@ impl Knocker {
 
 fn said(status: StatusCode, headers: &HeaderMap) -> Answer {
     match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Answer::Gone,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => later(headers),
+        StatusCode::GONE => Answer::Gone,
+        // Nothing is found by a push service either that is being set up again.
+        StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            later(headers)
+        }
         _ if status.is_success() => Answer::Taken,
         _ if status.is_server_error() => later(headers),
         _ => Answer::Refused,
@@ -194,13 +197,11 @@ mod tests {
         for status in [200, 201, 202, 204] {
             check(status, &none, Answer::Taken);
         }
-        for status in [404, 410] {
-            check(status, &none, Answer::Gone);
-        }
+        check(410, &none, Answer::Gone);
         for status in [301, 302, 307, 308, 400, 401, 403, 413] {
             check(status, &none, Answer::Refused);
         }
-        for status in [408, 425, 429, 500, 502, 503] {
+        for status in [404, 408, 425, 429, 500, 502, 503] {
             check(status, &none, Answer::Later { after: None });
             check(status, &after("120"), Answer::Later { after: Some(Duration::from_secs(120)) });
             check(status, &after("Wed, 21 Oct 2026 07:28:00 GMT"), Answer::Later { after: None });
