@@ -21,8 +21,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub struct Config {
     /// Where devices connect.
     pub listen: SocketAddr,
-    /// The database lives here, with its lock. Whoever puts an older copy of it in place creates an empty file named
-    /// `RESTORED` beside it before the relay starts; the relay then tells every device to synchronise again.
+    /// The database `relay.db` lives here, with its lock, and the key for wake-ups, `push.key`: copy the two together.
+    /// Whoever puts an older copy of the database in place creates an empty file named `RESTORED` beside it before the relay
+    /// starts; the relay then tells every device to synchronise again.
     pub data_dir: PathBuf,
     /// The addresses that devices dial, as `host:port`. Empty: the bound address and `localhost:port`.
     #[serde(default)]
@@ -125,7 +126,8 @@ pub struct Push {
     pub enabled: bool,
     /// Knock on this machine too, also without TLS: for tests. All other private addresses stay out of reach.
     pub loopback: bool,
-    /// Whom a push service may write to about this relay, as `mailto:` or `https:`. Some take no wake-ups without it.
+    /// Whom a push service may write to about this relay, as `mailto:` or `https:`. Without it the first of `names` is
+    /// given, as `https:`; some take no wake-ups without either.
     pub contact: Option<String>,
     /// Wake-ups under way at the same time.
     pub at_once_max: u32,
@@ -259,16 +261,17 @@ impl Config {
         if self.tls.is_none() && !self.behind_proxy && !self.listen.ip().is_loopback() {
             return refuse("listen", "not loopback: set [tls], or behind_proxy = true when a proxy speaks TLS");
         }
-        if self.names.iter().any(|name| name.len() > limits::ADDRESS_BYTES_MAX || !name.contains(':')) {
+        // Contact and names stand in what is signed for push services.
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+        let is_name = |name: &str| name.len() <= limits::ADDRESS_BYTES_MAX && name.contains(':') && is_plain(name);
+        if !self.names.iter().all(|name| is_name(name)) {
             return refuse("names", "each is host:port, as devices dial it");
         }
         if limits.disk_free_min_percent > 100 {
             return refuse("limits.disk_free_min_percent", "more than 100");
         }
-        let is_contact = |contact: &str| {
-            (contact.starts_with("mailto:") || contact.starts_with("https:"))
-                && contact.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
-        };
+        let is_contact =
+            |contact: &str| (contact.starts_with("mailto:") || contact.starts_with("https:")) && is_plain(contact);
         if self.push.contact.as_deref().is_some_and(|contact| !is_contact(contact)) {
             return refuse("push.contact", "begins with mailto: or https:, without spaces or quotation marks");
         }
@@ -380,6 +383,7 @@ mod tests {
         check("[push]\ngive_up_hours = 0", &[], Err("push.give_up_hours: 0 is not within 1..=8760"));
         check("[push]\nwithin_ms = 600001", &[], Err("push.within_ms"));
         check("names = ['relay.example']", &[], Err("names"));
+        check("names = ['relay\".example:443']", &[], Err("names"));
     }
 
     #[test]

@@ -17,8 +17,9 @@
 //! it together with whatever else waits, and only then is it `Accepted`. The hub wakes Bob's connection, whose telling
 //! half fetches what comes after the last number it sent. Bob's phone stores it and sends `Ack`; the row is gone.
 //!
-//! A copy of the database, taken while the relay is closed or with SQLite's backup, brings a lost relay back. It knows
-//! nothing of what happened since, so devices must not go on as if nothing was missing: create an empty file named
+//! A copy of the database (`relay.db`), taken while the relay is closed or with SQLite's backup, brings a lost relay back,
+//! together with the key beside it, `push.key`: under another one no device is woken before it has another endpoint. The copy
+//! knows nothing of what happened since, so devices must not go on as if nothing was missing: create an empty file named
 //! `RESTORED` in the data directory before the start. The relay draws a new incarnation, which every Welcome carries,
 //! gives no key package again that the copy still has, and removes the file.
 //!

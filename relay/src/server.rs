@@ -109,6 +109,9 @@ async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&data_dir, retention, now_ms)).await;
     let store = opened.map_err(|_| StoreError::Closed)??;
     let pusher = Pusher::open(&config)?;
+    if pusher.as_ref().is_some_and(Pusher::has_new_key) && store.health().await?.push_targets > 0 {
+        tracing::warn!("push.key was missing and is made anew: devices are not woken until they have another endpoint");
+    }
     let (devices, address) = bind("listen", config.listen)?;
     let (operators, operator_address) = bind("operator_listen", config.operator_listen)?;
     let names = match config.names.as_slice() {

@@ -60,6 +60,10 @@ impl Knocker {
         Ok(Self { client, reach, vapid, ttl_s: ttl_s.min(KEPT_MAX_S) })
     }
 
+    pub(super) fn has_new_key(&self) -> bool {
+        self.vapid.is_new()
+    }
+
     pub(super) fn key(&self) -> [u8; 65] {
         self.vapid.public()
     }
@@ -76,6 +80,11 @@ impl Knocker {
         let address: Option<std::net::IpAddr> = host.parse().ok();
         if address.is_some_and(|address| !self.reach.allows(address)) {
             return Err("endpoint: not a public address");
+        }
+        // An address may hold more than a name can be made of, a quotation mark for one. It would stand in what is signed.
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if address.is_none() && !host.bytes().all(is_name) {
+            return Err("endpoint: not a host");
         }
         let here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
         match url.scheme() {
@@ -168,6 +177,8 @@ mod tests {
             "https://bob@push.example/",
             "https://bob:pass@push.example/",
             "https://push.example/#part",
+            "https://push\".example/",
+            "https://push','sub':'.example/",
             "https://127.0.0.1/",
             "https://0x7f.1/",
             "https://2130706433/",

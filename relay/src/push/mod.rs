@@ -43,12 +43,12 @@ pub(crate) struct Pusher {
 impl Pusher {
     /// Reads or makes the key in the data directory. `None` when the configuration turns wake-ups off.
     pub(crate) fn open(config: &Config) -> Result<Option<Self>, StartError> {
-        let Push { enabled, loopback, ref contact, answer_ms, .. } = config.push;
+        let Push { enabled, loopback, answer_ms, .. } = config.push;
         if !enabled {
             return Ok(None);
         }
         let dir: &Path = &config.data_dir;
-        let vapid = Vapid::open(dir, contact.clone())
+        let vapid = Vapid::open(dir, contact(config))
             .map_err(|error| StartError::Push { field: "push.enabled", why: error.to_string() })?;
         let ttl_s = config.limits.keep_days.saturating_mul(24 * 60 * 60);
         let knocker = Knocker::new(vapid, loopback, Duration::from_millis(answer_ms), ttl_s).map_err(|error| {
@@ -57,6 +57,11 @@ impl Pusher {
             StartError::Push { field: "push.enabled", why }
         })?;
         Ok(Some(Self { knocker, look: Notify::new() }))
+    }
+
+    /// Whether the key was made just now.
+    pub(crate) fn has_new_key(&self) -> bool {
+        self.knocker.has_new_key()
     }
 
     /// The key that distributors ask for.
@@ -73,6 +78,12 @@ impl Pusher {
     pub(crate) fn look(&self) {
         self.look.notify_one();
     }
+}
+
+/// Whom a push service is told to turn to. Some take nothing from a relay that names nobody.
+fn contact(config: &Config) -> Option<String> {
+    let site = || config.names.first().map(|name| format!("https://{name}"));
+    config.push.contact.clone().or_else(site)
 }
 
 /// Sends what is owed until the relay stops.
@@ -150,6 +161,19 @@ fn pause_ms(push: &Push, knocks: u32, after: Option<Duration>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relay_without_a_contact_names_itself() {
+        let check = |names: &[&str], given: Option<&str>, expected: Option<&str>| {
+            let mut config = Config::local("relay");
+            config.names = names.iter().map(|name| (*name).to_owned()).collect();
+            config.push.contact = given.map(str::to_owned);
+            assert_eq!(contact(&config).as_deref(), expected);
+        };
+        check(&[], None, None);
+        check(&["relay.example:443", "localhost:443"], None, Some("https://relay.example:443"));
+        check(&["relay.example:443"], Some("mailto:a@relay.example"), Some("mailto:a@relay.example"));
+    }
 
     #[test]
     fn a_push_service_that_is_down_is_asked_less_and_less() {
