@@ -129,7 +129,8 @@ pub struct Push {
     /// Whom a push service may write to about this relay, as `mailto:` or `https:`. Without it the first of `names` is
     /// given, as `https:`; some take no wake-ups without either.
     pub contact: Option<String>,
-    /// Wake-ups under way at the same time.
+    /// Wake-ups under way at the same time. An eighth of them may be at one push service, as far as its hosts show that they
+    /// belong together, and a quarter at those that have not answered yet.
     pub at_once_max: u32,
     /// A device is woken at a random moment within this, so that a push service cannot tell by the time which devices got
     /// the same message. 0: at once.
@@ -148,7 +149,7 @@ impl Default for Push {
             enabled: true,
             loopback: false,
             contact: None,
-            at_once_max: 32,
+            at_once_max: 128,
             within_ms: 3_000,
             answer_ms: 10_000,
             retry_ms: 30_000,

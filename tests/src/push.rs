@@ -61,6 +61,11 @@ impl PushService {
         self.says.send_replace(says);
     }
 
+    /// Another one for somebody, which the relay takes for one at another place.
+    pub fn endpoint_elsewhere(&self, token: &str) -> String {
+        format!("http://localhost:{}/up/{token}?v=1", self.address.port())
+    }
+
     /// An endpoint for somebody.
     pub fn endpoint(&self, token: &str) -> String {
         format!("http://{}/up/{token}?v=1", self.address)

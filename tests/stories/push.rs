@@ -8,28 +8,41 @@ use comptoir_content::ConversationId;
 use comptoir_tests::push::{Distributor, PushService, Says};
 use comptoir_tests::{DAY_MS, HOUR_MS, MINUTE_MS, Person, Town};
 
+/// Somebody's phone, which has a distributor.
+fn phone(town: &Town, name: &str, distributor: &Arc<Distributor>) -> Person {
+    let mut config = town.config(name);
+    config.push = Some(distributor.clone());
+    Person { client: Client::open_headless(config, town.setting()).unwrap(), name: name.to_owned() }
+}
+
 /// Bob's phone has a distributor, Alice's has none, and they know each other.
 async fn two_people(town: &Town, distributor: &Arc<Distributor>) -> (Person, Person, ConversationId) {
-    let mut config = town.config("bob");
-    config.push = Some(distributor.clone());
-    let bob = Person { client: Client::open_headless(config, town.setting()).unwrap(), name: "bob".to_owned() };
+    let alice = town.arrives("alice").await;
+    let (bob, chat) = friend_of(town, &alice, "bob", distributor).await;
+    (alice, bob, chat)
+}
+
+/// Somebody with a distributor, whom Alice knows.
+async fn friend_of(
+    town: &Town,
+    alice: &Person,
+    name: &str,
+    distributor: &Arc<Distributor>,
+) -> (Person, ConversationId) {
+    let bob = phone(town, name, distributor);
     bob.client.create_account(&town.relay_url()).await.unwrap();
     bob.syncs().await;
-    let alice = town.arrives("alice").await;
     let chat = alice.meets(&bob).await;
     alice.says(chat, "Bonjour Bob").await;
     bob.sees(chat, &["you: Bonjour Bob"]).await;
     // Told, and asked once more to see that nothing changed meanwhile.
     distributor.was_asked(2).await;
-    (alice, bob, chat)
+    (bob, chat)
 }
 
 /// A tablet of Alice's, with a distributor of its own, that takes part in the conversation.
 async fn tablet_of_alice(town: &Town, alice: &Person, chat: ConversationId, distributor: &Arc<Distributor>) -> Person {
-    let mut config = town.config("alice-tablet");
-    config.push = Some(distributor.clone());
-    let tablet =
-        Person { client: Client::open_headless(config, town.setting()).unwrap(), name: "alice-tablet".to_owned() };
+    let tablet = phone(town, "alice-tablet", distributor);
     let request = tablet.client.link_request().await.unwrap();
     tablet.client.finish_link(&alice.client.link_device(&request).await.unwrap()).await.unwrap();
     tablet.syncs().await;
@@ -209,6 +222,43 @@ async fn a_push_service_that_does_not_find_him_for_a_moment_finds_him_later() {
     town.relay_looks_at_the_clock().await;
     service.hears().await;
     town.until_number("wake_ups_taken_total", 1).await;
+}
+
+/// With two places in all, one site has one of them, and one that does not answer may be two people's.
+#[tokio::test]
+async fn a_push_service_that_hangs_keeps_nobody_else_from_being_woken() {
+    let town = Town::whose_relay(|config| {
+        (config.push.at_once_max, config.push.answer_ms) = (2, 600_000);
+    })
+    .await;
+    let alice = town.arrives("alice").await;
+    let (mut hangs, mut works) = (PushService::opens().await, PushService::opens().await);
+    let at_hangs = ["bob", "carol", "dave"].map(|name| (name, Distributor::giving(Some(hangs.endpoint(name)))));
+    let mut people = Vec::new();
+    for (name, distributor) in &at_hangs {
+        people.push(friend_of(&town, &alice, name, distributor).await);
+    }
+    let erin_is_at = Distributor::giving(Some(works.endpoint_elsewhere("erin")));
+    let (erin, erins) = friend_of(&town, &alice, "erin", &erin_is_at).await;
+    for (person, others) in people.iter().map(|(person, _)| person).chain([&erin]).zip([4, 3, 2, 1]) {
+        person.syncs().await;
+        falls_asleep(&town, person, others).await;
+    }
+    // Hers has answered before.
+    says_and_is_heard(&alice, erins, "one").await;
+    works.hears().await;
+    town.until_number("wake_ups_taken_total", 1).await;
+    hangs.says(Says::Nothing);
+    for (_, chat) in &people {
+        says_and_is_heard(&alice, *chat, "one").await;
+    }
+    hangs.hears().await;
+    town.until_number("wake_ups_put_off_total", 2).await;
+    town.pass(HOUR_MS);
+    says_and_is_heard(&alice, erins, "two").await;
+    works.hears().await;
+    town.until_number("wake_ups_taken_total", 2).await;
+    assert!(hangs.is_quiet(), "one of three at a time");
 }
 
 /// He believes that the relay has it, and the relay has forgotten it: a push service may be wrong about what is gone.

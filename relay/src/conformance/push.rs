@@ -82,7 +82,8 @@ pub(super) async fn an_absence_owes_one_wake_up<S: RelayStore>(store: &S) {
     store.leave_mailbox(device(1), mailbox.visit, NOW_MS).await.unwrap();
     none_due(store, NOW_MS + 10 * AGAIN_MS).await;
     deposit_one(store, urgent(1, 6), NOW_MS + 200).await;
-    for stale in [Knocked::Done { at_ms: NOW_MS }, Knocked::GivenUp, Knocked::Again { at_ms: NOW_MS + 900 }] {
+    let at_ms = NOW_MS + 900;
+    for stale in [Knocked::Done { at_ms }, Knocked::GivenUp, Knocked::Again { at_ms }, Knocked::PutOff { at_ms }] {
         store.knocked(again.clone(), stale).await.unwrap();
     }
     assert_eq!(one_due(store, NOW_MS + 200).await, WakeUp { visit: 3, knocks: 1, owed_at_ms: NOW_MS + 200, ..again });
@@ -154,9 +155,13 @@ pub(super) async fn a_wake_up_is_tried_again_and_given_up<S: RelayStore>(store: 
     let [first, second] = two.now.try_into().unwrap();
     store.knocked(first.clone(), Knocked::Again { at_ms: NOW_MS + 50_000 }).await.unwrap();
     store.knocked(second.clone(), Knocked::GivenUp).await.unwrap();
+    // Put off is not tried.
     let third = one_due(store, NOW_MS + 3).await;
-    is_sent(store, third, NOW_MS + 3).await;
-    assert_eq!(due(store, NOW_MS + 4).await.next_at_ms, Some(NOW_MS + 50_000));
+    store.knocked(third.clone(), Knocked::PutOff { at_ms: NOW_MS + 9 }).await.unwrap();
+    assert_eq!(due(store, NOW_MS + 8).await, DueWakeUps { now: vec![], next_at_ms: Some(NOW_MS + 9) });
+    assert_eq!(one_due(store, NOW_MS + 9).await, third);
+    is_sent(store, third, NOW_MS + 10).await;
+    assert_eq!(due(store, NOW_MS + 11).await.next_at_ms, Some(NOW_MS + 50_000));
     assert_eq!(one_due(store, NOW_MS + 50_000).await, WakeUp { knocks: 2, ..first.clone() });
     // What comes later is a reason to go on for longer, and none to hurry.
     deposit_one(store, urgent(1, 2), NOW_MS + 55_000).await;

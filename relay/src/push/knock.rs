@@ -33,6 +33,10 @@ pub(super) enum Answer {
     Later {
         after: Option<Duration>,
     },
+    /// Nothing was heard of it in time.
+    Silence,
+    /// This is not where the relay knocks. Nobody was called.
+    NotThere,
 }
 
 #[derive(Debug)]
@@ -96,13 +100,13 @@ impl Knocker {
 
     pub(super) async fn knock(&self, endpoint: &str, now_ms: i64) -> Answer {
         let Ok(url) = self.target(endpoint) else {
-            return Answer::Refused;
+            return Answer::NotThere;
         };
         let Some(word) = self.vapid.authorization(&url.origin().ascii_serialization(), now_ms) else {
-            return Answer::Later { after: None };
+            return Answer::Silence;
         };
         let Ok(mut word) = HeaderValue::from_str(&word) else {
-            return Answer::Refused;
+            return Answer::NotThere;
         };
         word.set_sensitive(true);
         let knock = self
@@ -118,8 +122,8 @@ impl Knocker {
         match knock.send().with_subscriber(NoSubscriber::default()).await {
             // The rest of the answer is not read: the connection is closed on it.
             Ok(answer) => said(answer.status(), answer.headers()),
-            Err(error) if leads_home(&error) => Answer::Refused,
-            Err(_) => Answer::Later { after: None },
+            Err(error) if leads_home(&error) => Answer::NotThere,
+            Err(_) => Answer::Silence,
         }
     }
 }
@@ -225,7 +229,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("https://localhost:{}/up", listener.local_addr().unwrap().port());
-        assert_eq!(knocker(dir.path(), false).knock(&endpoint, 0).await, Answer::Refused);
+        assert_eq!(knocker(dir.path(), false).knock(&endpoint, 0).await, Answer::NotThere);
         let nobody = futures_util::FutureExt::now_or_never(listener.accept());
         assert!(nobody.is_none(), "nobody was called");
     }

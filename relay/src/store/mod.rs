@@ -146,6 +146,8 @@ pub enum Knocked {
     Done { at_ms: i64 },
     /// Not now: try again at this time.
     Again { at_ms: i64 },
+    /// It was not tried: hand it out again at this time, as if it had not been.
+    PutOff { at_ms: i64 },
     /// Tried for long enough. What comes next is a reason to begin anew.
     GivenUp,
     /// The push service knows this endpoint no more: it is forgotten.

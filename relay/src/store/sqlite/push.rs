@@ -149,17 +149,27 @@ pub(super) fn take_due(db: &Connection, now_ms: i64, again_at_ms: i64, max: u32)
 }
 
 pub(super) fn knocked(db: &Connection, wake_up: &WakeUp, knocked: Knocked) -> rusqlite::Result<()> {
-    let (state, at_ms) = match knocked {
-        Knocked::Done { at_ms } => (SENT, Some(at_ms)),
-        Knocked::Again { at_ms } => (OWED, Some(at_ms)),
-        Knocked::GivenUp | Knocked::Gone => (AWAY, None),
+    let (state, at_ms, not_tried) = match knocked {
+        Knocked::Done { at_ms } => (SENT, Some(at_ms), 0),
+        Knocked::Again { at_ms } => (OWED, Some(at_ms), 0),
+        // It was counted when it was handed out.
+        Knocked::PutOff { at_ms } => (OWED, Some(at_ms), 1),
+        Knocked::GivenUp | Knocked::Gone => (AWAY, None, 0),
     };
     db.prepare_cached(
         "UPDATE device
-         SET wake_up = ?5, knock_at_ms = ?6, knocks = CASE WHEN ?5 = ?4 THEN knocks ELSE 0 END
+         SET wake_up = ?5, knock_at_ms = ?6, knocks = CASE WHEN ?5 = ?4 THEN max(knocks - ?7, 0) ELSE 0 END
          WHERE device = ?1 AND visits = ?2 AND push_endpoint = ?3 AND wake_up = ?4",
     )?
-    .execute((wake_up.device.0, stored(wake_up.visit), wake_up.endpoint.as_str(), OWED, state, at_ms))?;
+    .execute((
+        wake_up.device.0,
+        stored(wake_up.visit),
+        wake_up.endpoint.as_str(),
+        OWED,
+        state,
+        at_ms,
+        not_tried,
+    ))?;
     if knocked == Knocked::Gone {
         db.prepare_cached("UPDATE device SET push_endpoint = NULL WHERE device = ?1 AND push_endpoint = ?2")?
             .execute((wake_up.device.0, wake_up.endpoint.as_str()))?;
