@@ -176,6 +176,8 @@ pub struct Quotas {
     pub claims: Rate,
     /// Devices added and removed, log entries, publications of key packages, per account.
     pub changes: Rate,
+    /// Wake-ups, per device that is woken.
+    pub wake_ups: Rate,
 }
 
 impl Default for Quotas {
@@ -188,6 +190,7 @@ impl Default for Quotas {
             claim_frames: Rate { burst: 60, refill_ms: 250 },
             claims: Rate { burst: 6, refill_ms: 600_000 },
             changes: Rate { burst: 60, refill_ms: 5_000 },
+            wake_ups: Rate { burst: 10, refill_ms: 60_000 },
         }
     }
 }

@@ -105,7 +105,11 @@ impl Metrics {
             ("wake_ups_gone_total", "Endpoints that a push service knew no more.", self.wake_ups_gone.read()),
             ("wake_ups_later_total", "Tries after which a wake-up is tried again.", self.wake_ups_later.read()),
             ("wake_ups_given_up_total", "Wake-ups that were tried in vain.", self.wake_ups_given_up.read()),
-            ("wake_ups_put_off_total", "Times that a wake-up had to wait for others.", self.wake_ups_put_off.read()),
+            (
+                "wake_ups_put_off_total",
+                "Times that a wake-up had to wait for others, or for its quota.",
+                self.wake_ups_put_off.read(),
+            ),
             ("store_batches_total", "Transactions of the store.", health.batches),
             ("store_operations_total", "Operations in these transactions.", health.operations),
         ] {

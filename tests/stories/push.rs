@@ -261,6 +261,30 @@ async fn a_push_service_that_hangs_keeps_nobody_else_from_being_woken() {
     assert!(hangs.is_quiet(), "one of three at a time");
 }
 
+/// Somebody writes whenever he leaves, and he leaves often.
+#[tokio::test]
+async fn nobody_is_woken_more_often_than_once_a_minute_for_long() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    for times in 1..=11 {
+        sleeps(&town, &bob).await;
+        says_and_is_heard(&alice, chat, "are you there?").await;
+        if times <= 10 {
+            service.hears().await;
+            town.until_number("wake_ups_taken_total", times).await;
+            wakes(&bob).await;
+        }
+    }
+    town.until_number("wake_ups_put_off_total", 1).await;
+    assert!(service.is_quiet());
+    town.pass(MINUTE_MS);
+    town.relay_looks_at_the_clock().await;
+    service.hears().await;
+    town.until_number("wake_ups_taken_total", 11).await;
+}
+
 /// He believes that the relay has it, and the relay has forgotten it: a push service may be wrong about what is gone.
 #[tokio::test]
 async fn what_the_relay_has_forgotten_it_is_told_again() {

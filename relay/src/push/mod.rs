@@ -24,7 +24,7 @@ use tokio::time::sleep;
 use crate::config::{Config, Push};
 use crate::metrics::Counter;
 use crate::server::{Shared, StartError, stopped};
-use crate::store::{AHEAD_MS_MAX, Knocked, RelayStore, WakeUp};
+use crate::store::{AHEAD_MS_MAX, Knocked, RelayStore, Spent, WakeUp};
 use knock::{Answer, Knocker};
 use sites::{Place, Site, Sites};
 use vapid::Vapid;
@@ -151,6 +151,10 @@ async fn wake<S: RelayStore>(shared: Arc<Shared<S>>, wake_up: WakeUp, place: Pla
     let Some(pusher) = &shared.pusher else {
         return;
     };
+    let rate = shared.config.quotas.wake_ups;
+    if let Spent::Limited { retry_after_ms } = shared.spend("wake_ups", &[&wake_up.device.0], 1, rate).await {
+        return put_off(&shared, wake_up, retry_after_ms.min(RETRY_MS_MAX)).await;
+    }
     let answer = pusher.knocker.knock(wake_up.endpoint.as_str(), shared.clock.now_ms()).await;
     match answer {
         Answer::Taken | Answer::Gone | Answer::Refused | Answer::Later { .. } => place.answered(),
