@@ -285,6 +285,31 @@ async fn nobody_is_woken_more_often_than_once_a_minute_for_long() {
     town.until_number("wake_ups_taken_total", 11).await;
 }
 
+#[tokio::test]
+async fn a_push_service_that_takes_no_empty_message_gets_one_byte() {
+    let town = Town::new().await;
+    let mut service = PushService::opens().await;
+    let distributor = Distributor::giving(Some(service.endpoint("bob")));
+    let (alice, bob, chat) = two_people(&town, &distributor).await;
+    service.says(Says::NotEmpty);
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "one").await;
+    let [empty, again] = [service.hears().await, service.hears().await];
+    let [(_, empty), (head, again)] = [&empty, &again].map(|request| request.split_once("\r\n\r\n").unwrap());
+    assert_eq!((empty, again), ("", " "));
+    assert!(head.contains("authorization: vapid t=") && head.contains("content-length: 1\r\n"), "{head}");
+    town.until_number("wake_ups_taken_total", 1).await;
+    // One that wants neither is not asked a third time.
+    service.says(Says::Status(400));
+    wakes(&bob).await;
+    sleeps(&town, &bob).await;
+    says_and_is_heard(&alice, chat, "two").await;
+    town.until_number("wake_ups_refused_total", 1).await;
+    service.hears().await;
+    service.hears().await;
+    assert!(service.is_quiet());
+}
+
 /// He believes that the relay has it, and the relay has forgotten it: a push service may be wrong about what is gone.
 #[tokio::test]
 async fn what_the_relay_has_forgotten_it_is_told_again() {

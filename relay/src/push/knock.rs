@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
@@ -16,6 +16,8 @@ use super::vapid::Vapid;
 
 /// How long it may take to be connected.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// For a push service that takes no empty message, as UnifiedPush wants it: a byte that says nothing either.
+const ONE_BYTE: &str = " ";
 /// All wake-ups of a device are one: a later one takes the place of one that still waits for the phone.
 const TOPIC: &str = "comptoir";
 /// The longest that push services keep a message, in seconds: 28 days.
@@ -109,6 +111,19 @@ impl Knocker {
             return Answer::NotThere;
         };
         word.set_sensitive(true);
+        let answer = match self.send(url.clone(), word.clone(), "").await {
+            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => self.send(url, word, ONE_BYTE).await,
+            answer => answer,
+        };
+        match answer {
+            // The rest of the answer is not read: the connection is closed on it.
+            Ok(answer) => said(answer.status(), answer.headers()),
+            Err(error) if leads_home(&error) => Answer::NotThere,
+            Err(_) => Answer::Silence,
+        }
+    }
+
+    async fn send(&self, url: Url, word: HeaderValue, body: &'static str) -> reqwest::Result<Response> {
         let knock = self
             .client
             .post(url)
@@ -116,15 +131,11 @@ impl Knocker {
             .header("ttl", self.ttl_s)
             .header("urgency", "high")
             .header("topic", TOPIC)
-            // Nothing follows, said aloud: some servers refuse a POST that does not say how long it is.
-            .header(CONTENT_LENGTH, 0);
+            // Said aloud, when nothing follows too: some servers refuse a POST that does not say how long it is.
+            .header(CONTENT_LENGTH, body.len())
+            .body(body);
         // The libraries below write down whom they call, on their finer levels: here nobody listens.
-        match knock.send().with_subscriber(NoSubscriber::default()).await {
-            // The rest of the answer is not read: the connection is closed on it.
-            Ok(answer) => said(answer.status(), answer.headers()),
-            Err(error) if leads_home(&error) => Answer::NotThere,
-            Err(_) => Answer::Silence,
-        }
+        knock.send().with_subscriber(NoSubscriber::default()).await
     }
 }
 

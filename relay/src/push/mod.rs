@@ -31,7 +31,8 @@ use vapid::Vapid;
 
 /// The longest between two tries.
 const RETRY_MS_MAX: u64 = 60 * 60 * 1_000;
-/// Beyond the patience with a push service: after it, one that was handed out and not settled is handed out again.
+/// Beyond the patience with a push service, which may be asked twice: after it, one that was handed out and not settled is
+/// handed out again.
 const SETTLE_MS: u64 = 60_000;
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// A wake-up whose push service has its share of the places waits for so long, give or take the half: they come back one by
@@ -126,7 +127,7 @@ async fn hand_out<S: RelayStore>(
     under_way: &mut JoinSet<()>,
 ) -> Duration {
     let now_ms = shared.clock.now_ms();
-    let again_at_ms = now_ms.saturating_add_unsigned(shared.config.push.answer_ms.saturating_add(SETTLE_MS));
+    let again_at_ms = now_ms.saturating_add_unsigned((2 * shared.config.push.answer_ms).saturating_add(SETTLE_MS));
     let due = match shared.store.due_wake_ups(now_ms, again_at_ms, u32::try_from(room).unwrap_or(u32::MAX)).await {
         Ok(due) => due,
         Err(error) => {
