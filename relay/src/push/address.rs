@@ -2,9 +2,17 @@
 //! counts: never this machine, its network, or what only looks like a public address. It is asked of the addresses that are
 //! connected to, not of the name, which may mean another place a moment later.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// Names that are looked up at the same time. Nobody can interrupt a lookup, and the threads for such work are few and the
+/// whole relay's.
+const LOOKUPS_MAX: usize = 16;
 
 /// A name that leads to no address where the relay may knock.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +32,38 @@ impl Reach {
     }
 }
 
-impl Resolve for Reach {
+/// Looks names up, a few at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Lookups {
+    reach: Reach,
+    places: Arc<Semaphore>,
+}
+
+impl Lookups {
+    pub(super) fn new(reach: Reach) -> Self {
+        Self { reach, places: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
+    }
+}
+
+/// Does what nobody can interrupt. It has a place until it is really done, also when nobody waits for it any more.
+async fn apart<T: Send + 'static>(
+    places: Arc<Semaphore>,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let place = places.acquire_owned().await.map_err(io::Error::other)?;
+    let done = spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    done.await.map_err(io::Error::other)?
+}
+
+impl Resolve for Lookups {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = *self;
+        let Self { reach, places } = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = apart(places, move || (name.as_str(), 0).to_socket_addrs()).await?;
             let allowed: Vec<SocketAddr> = found.filter(|found| reach.allows(found.ip())).collect();
             if allowed.is_empty() {
                 return Err(NotPublic.into());
@@ -125,8 +160,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_home_leads_nowhere() {
-        let resolve = |loopback| Reach { loopback }.resolve("localhost".parse().unwrap());
+        let resolve = |loopback| Lookups::new(Reach { loopback }).resolve("localhost".parse().unwrap());
         assert!(resolve(true).await.unwrap().all(|found| found.ip().is_loopback()));
         assert!(resolve(false).await.err().unwrap().is::<NotPublic>());
+    }
+    #[tokio::test]
+    async fn a_lookup_that_hangs_keeps_its_place_until_it_is_done() {
+        let places = Lookups::new(Reach { loopback: false }).places;
+        let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let (mut hanging, mut ends) = (Vec::new(), Vec::new());
+        for _ in 0..LOOKUPS_MAX {
+            let (begin, (end, ended)) = (begin.clone(), std::sync::mpsc::channel::<()>());
+            ends.push(end);
+            hanging.push(tokio::spawn(apart(Arc::clone(&places), move || {
+                begin.send(()).map_err(io::Error::other)?;
+                ended.recv().map_err(io::Error::other)
+            })));
+        }
+        for _ in 0..LOOKUPS_MAX {
+            begun.recv().await.unwrap();
+        }
+        // Nobody waits any more, and the threads are still there.
+        for hanging in hanging {
+            hanging.abort();
+            hanging.await.unwrap_err();
+        }
+        assert_eq!(places.available_permits(), 0);
+        ends.pop().unwrap().send(()).unwrap();
+        apart(places, || Ok(())).await.unwrap();
     }
 }

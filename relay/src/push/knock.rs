@@ -11,7 +11,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
-use super::address::{NotPublic, Reach};
+use super::address::{Lookups, NotPublic, Reach};
 use super::vapid::Vapid;
 
 /// How long it may take to be connected.
@@ -59,7 +59,7 @@ impl Knocker {
             .connect_timeout(CONNECT_TIME.min(patience))
             .redirect(Policy::none())
             .no_proxy()
-            .dns_resolver(reach)
+            .dns_resolver(Lookups::new(reach))
             // None is kept: each is made to an address that was just looked at, and nothing is said of it later.
             .pool_max_idle_per_host(0)
             .build()?;
