@@ -122,7 +122,8 @@ impl Default for Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Push {
-    /// Without it no device is woken, and none is asked where to knock. What was told before is kept.
+    /// Without it no device is woken, and none is asked where to knock. What was told before is kept. It needs the system's
+    /// root certificates, and waits for them when there are none.
     pub enabled: bool,
     /// Knock on this machine too, also without TLS: for tests. All other private addresses stay out of reach.
     pub loopback: bool,

@@ -5,17 +5,15 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
-use super::address::{Lookups, NotPublic, Reach};
+use super::address::{NotPublic, Reach};
+use super::caller::Caller;
 use super::vapid::Vapid;
 
-/// How long it may take to be connected.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// For a push service that takes no empty message, as UnifiedPush wants it: a byte that says nothing either.
 const ONE_BYTE: &str = " ";
 /// All wake-ups of a device are one: a later one takes the place of one that still waits for the phone.
@@ -43,27 +41,25 @@ pub(super) enum Answer {
 
 #[derive(Debug)]
 pub(super) struct Knocker {
-    client: Client,
+    caller: Caller,
     reach: Reach,
     vapid: Vapid,
     ttl_s: u32,
 }
 
 impl Knocker {
-    pub(super) fn new(vapid: Vapid, loopback: bool, patience: Duration, ttl_s: u32) -> Result<Self, reqwest::Error> {
-        // Somebody else in the process may have chosen a provider already; it is ring too.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    pub(super) fn new(vapid: Vapid, loopback: bool, patience: Duration, ttl_s: u32) -> Self {
         let reach = Reach { loopback };
-        let client = Client::builder()
-            .timeout(patience)
-            .connect_timeout(CONNECT_TIME.min(patience))
-            .redirect(Policy::none())
-            .no_proxy()
-            .dns_resolver(Lookups::new(reach))
-            // None is kept: each is made to an address that was just looked at, and nothing is said of it later.
-            .pool_max_idle_per_host(0)
-            .build()?;
-        Ok(Self { client, reach, vapid, ttl_s: ttl_s.min(KEPT_MAX_S) })
+        Self { caller: Caller::new(reach, patience), reach, vapid, ttl_s: ttl_s.min(KEPT_MAX_S) }
+    }
+
+    /// Sees to it that there is a client to knock with. False when there cannot be one now.
+    pub(super) async fn get_ready(&self, now_ms: i64) -> bool {
+        self.caller.get_ready(now_ms).await
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.caller.is_ready()
     }
 
     pub(super) fn has_new_key(&self) -> bool {
@@ -104,15 +100,16 @@ impl Knocker {
         let Ok(url) = self.target(endpoint) else {
             return Answer::NotThere;
         };
-        let Some(word) = self.vapid.authorization(&url.origin().ascii_serialization(), now_ms) else {
+        let word = self.vapid.authorization(&url.origin().ascii_serialization(), now_ms);
+        let Some((client, word)) = self.caller.client().zip(word) else {
             return Answer::Silence;
         };
         let Ok(mut word) = HeaderValue::from_str(&word) else {
             return Answer::NotThere;
         };
         word.set_sensitive(true);
-        let answer = match self.send(url.clone(), word.clone(), "").await {
-            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => self.send(url, word, ONE_BYTE).await,
+        let answer = match self.send(&client, url.clone(), word.clone(), "").await {
+            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => self.send(&client, url, word, ONE_BYTE).await,
             answer => answer,
         };
         match answer {
@@ -123,9 +120,14 @@ impl Knocker {
         }
     }
 
-    async fn send(&self, url: Url, word: HeaderValue, body: &'static str) -> reqwest::Result<Response> {
-        let knock = self
-            .client
+    async fn send(
+        &self,
+        client: &Client,
+        url: Url,
+        word: HeaderValue,
+        body: &'static str,
+    ) -> reqwest::Result<Response> {
+        let knock = client
             .post(url)
             .header(AUTHORIZATION, word)
             .header("ttl", self.ttl_s)
@@ -174,7 +176,7 @@ mod tests {
 
     fn knocker(dir: &std::path::Path, loopback: bool) -> Knocker {
         let vapid = Vapid::open(dir, None).unwrap();
-        Knocker::new(vapid, loopback, Duration::from_secs(5), 60).unwrap()
+        Knocker::new(vapid, loopback, Duration::from_secs(5), 60)
     }
 
     #[test]
@@ -240,7 +242,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("https://localhost:{}/up", listener.local_addr().unwrap().port());
-        assert_eq!(knocker(dir.path(), false).knock(&endpoint, 0).await, Answer::NotThere);
+        let knocker = knocker(dir.path(), false);
+        assert!(knocker.get_ready(0).await);
+        assert_eq!(knocker.knock(&endpoint, 0).await, Answer::NotThere);
         let nobody = futures_util::FutureExt::now_or_never(listener.accept());
         assert!(nobody.is_none(), "nobody was called");
     }

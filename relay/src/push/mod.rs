@@ -8,6 +8,7 @@
 //! Nothing about a wake-up is written to the log but counts.
 
 mod address;
+mod caller;
 mod knock;
 mod sites;
 mod vapid;
@@ -63,12 +64,13 @@ impl Pusher {
         let vapid = Vapid::open(dir, contact(config))
             .map_err(|error| StartError::Push { field: "push.enabled", why: error.to_string() })?;
         let ttl_s = config.limits.keep_days.saturating_mul(24 * 60 * 60);
-        let knocker = Knocker::new(vapid, loopback, Duration::from_millis(answer_ms), ttl_s).map_err(|error| {
-            let why =
-                format!("TLS cannot be prepared ({error}): install the system's root certificates, or set it to false");
-            StartError::Push { field: "push.enabled", why }
-        })?;
+        let knocker = Knocker::new(vapid, loopback, Duration::from_millis(answer_ms), ttl_s);
         Ok(Some(Self { knocker, sites: Sites::new(at_once_max), look: Notify::new() }))
+    }
+
+    /// Whether devices can be woken, and not only say where.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.knocker.is_ready()
     }
 
     /// Whether the key was made just now.
@@ -108,7 +110,10 @@ pub(crate) async fn knock_often<S: RelayStore>(shared: Arc<Shared<S>>) {
     let mut under_way = JoinSet::new();
     loop {
         let room = at_once_max.saturating_sub(under_way.len());
-        let wait = if room == 0 { LOOK_EVERY } else { hand_out(&shared, pusher, room, &mut under_way).await };
+        let is_ready = pusher.knocker.get_ready(shared.clock.now_ms()).await;
+        // What cannot be sent stays owed, and is not tried.
+        let wait =
+            if is_ready && room > 0 { hand_out(&shared, pusher, room, &mut under_way).await } else { LOOK_EVERY };
         tokio::select! {
             biased;
             () = stopped(&mut stopping) => return,
