@@ -56,6 +56,7 @@ CREATE TABLE device (
 ) STRICT;
 CREATE INDEX device_of_account ON device (account_no);
 CREATE INDEX device_owed ON device (knock_at_ms) WHERE wake_up = 2;
+CREATE INDEX device_here ON device (device, visits) WHERE wake_up = 1;
 
 CREATE TABLE envelope (
     device_no       INTEGER NOT NULL REFERENCES device,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use comptoir_wire::DeviceId;
+use futures_util::future::try_join_all;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -222,7 +223,7 @@ impl<S: RelayStore> Shared<S> {
     }
 
     /// The device's connection has ended. Until that is written down it counts as connected and is not woken, so a store
-    /// that is busy is asked again.
+    /// that is busy is asked again; what it does not take then is left to the sweep.
     pub(crate) async fn left(&self, device: DeviceId, visit: u64) {
         for _ in 0..LEAVING_TRIES {
             let owed_at_ms = self.clock.now_ms().saturating_add(ABSENCE_MS);
@@ -395,9 +396,23 @@ async fn sweep_often<S: RelayStore>(shared: Arc<Shared<S>>) {
     }
 }
 
+/// Devices that count as connected and are not: they would not be woken. Who arrives is attached before that is written down,
+/// and leaves under the number of that arrival, so nobody who is here is taken for gone.
+async fn notice_departures<S: RelayStore>(shared: &Shared<S>) -> Result<(), StoreError> {
+    let mut here = shared.store.here().await?;
+    here.retain(|(device, _)| !shared.hub.is_attached(*device));
+    let owed_at_ms = shared.clock.now_ms().saturating_add(ABSENCE_MS);
+    for gone in here.chunks(SWEEP_ROWS_MAX as usize) {
+        try_join_all(gone.iter().map(|(device, visit)| shared.store.leave_mailbox(*device, *visit, owed_at_ms)))
+            .await?;
+    }
+    Ok(())
+}
+
 async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError> {
     shared.look_at_the_disk().await;
     shared.look_for_wake_ups();
+    notice_departures(shared).await?;
     let mut total = Expired::default();
     loop {
         let expired = shared.store.expire(shared.clock.now_ms(), SWEEP_ROWS_MAX).await?;
@@ -408,5 +423,62 @@ async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError>
         if !expired.more {
             return Ok(total);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comptoir_wire::{AccountId, ConversationId, Envelope, EnvelopeKind, NewAccount, PushEndpoint, Uid};
+
+    use super::*;
+
+    const ALICE: AccountId = AccountId([1; 20]);
+    const PHONE: DeviceId = DeviceId([1; 16]);
+    const TABLET: DeviceId = DeviceId([2; 16]);
+
+    fn urgent(to: DeviceId) -> Envelope {
+        Envelope {
+            to,
+            uid: Uid(to.0),
+            conversation: ConversationId([0; 16]),
+            generation: 0,
+            epoch: 1,
+            kind: EnvelopeKind::Message,
+            urgent: true,
+            ttl_s: 0,
+            sealed: vec![1],
+        }
+    }
+
+    #[tokio::test]
+    async fn who_left_while_nothing_could_be_stored_is_away_after_the_sweep() {
+        let dir = tempfile::tempdir().unwrap();
+        let relay = Relay::start(Config::local(dir.path()), Clock::system()).await.unwrap();
+        let Shared { store, hub, .. } = &*relay.shared;
+        let new = NewAccount {
+            genesis: vec![1],
+            log_key: [1; 32],
+            recovery_hash: [1; 32],
+            entries: Vec::new(),
+            device: PHONE,
+            device_key: [1; 32],
+        };
+        store.create_account(ALICE, new).await.unwrap();
+        store.add_device(ALICE, TABLET, [2; 32]).await.unwrap();
+        let lines = [PHONE, TABLET].map(|device| (device, Arc::default()));
+        for (device, line) in &lines {
+            hub.attach(*device, line);
+            store.open_mailbox(*device, 0).await.unwrap();
+            store.set_push(*device, PushEndpoint::new("https://push.example/".to_owned()).ok()).await.unwrap();
+        }
+        let owed = async || store.health().await.unwrap().wake_ups_owed;
+        store.deposit(ALICE, vec![urgent(PHONE), urgent(TABLET)], 0).await.unwrap();
+        assert_eq!(owed().await, 0, "both are connected");
+        let [(phone, line), _] = &lines;
+        hub.detach(*phone, line);
+        relay.sweep().await.unwrap();
+        assert_eq!(owed().await, 1);
+        assert_eq!(store.here().await.unwrap(), [(TABLET, 1)]);
+        relay.shutdown().await.unwrap();
     }
 }

@@ -133,9 +133,11 @@ pub(super) async fn an_old_connection_does_not_speak_for_a_newer_one<S: RelaySto
     let newer = store.open_mailbox(device(1), NOW_MS).await.unwrap().unwrap();
     assert!(older.visit < newer.visit);
     store.leave_mailbox(device(1), older.visit, NOW_MS).await.unwrap();
+    assert_eq!(store.here().await.unwrap(), [(device(1), newer.visit)]);
     deposit_one(store, urgent(1, 1), NOW_MS).await;
     none_due(store, NOW_MS + AGAIN_MS).await;
     store.leave_mailbox(device(1), newer.visit, NOW_MS).await.unwrap();
+    assert_eq!(store.here().await.unwrap(), []);
     let wake_up = one_due(store, NOW_MS).await;
     // It is owed once, however often the same departure is told.
     is_sent(store, wake_up, NOW_MS).await;

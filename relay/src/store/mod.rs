@@ -301,6 +301,9 @@ pub trait RelayStore: Send + Sync + 'static {
         owed_at_ms: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
+    /// Devices that count as connected, each with the number of its connection.
+    fn here(&self) -> impl Future<Output = Result<Vec<(DeviceId, u64)>, StoreError>> + Send;
+
     /// Where to knock for a device, or nowhere. False when the device is not there.
     fn set_push(
         &self,

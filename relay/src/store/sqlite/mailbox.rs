@@ -129,26 +129,19 @@ pub(super) fn deposit_one(
         envelope.uid.0,
         now_ms,
     ))?;
-    // What is owed for it is written in the same transaction: no crash comes between the two.
-    let wake_up = if envelope.urgent && head.push_endpoint {
-        head.wake_up.after_an_urgent_one(now_ms, retention.knock_within_ms)
-    } else {
-        head.wake_up
-    };
     db.prepare_cached(
-        "UPDATE device SET head_seq = ?2, messages = messages + 1, size_bytes = ?3, expires_at_ms = ?4, wake_up = ?5,
-                           knock_at_ms = ?6, owed_at_ms = ?7
+        "UPDATE device SET head_seq = ?2, messages = messages + 1, size_bytes = ?3, expires_at_ms = ?4
          WHERE device_no = ?1",
     )?
-    .execute((
-        head.device_no,
-        stored(seq),
-        stored(size_bytes),
-        expires_at_ms,
-        wake_up.state,
-        wake_up.knock_at_ms,
-        wake_up.owed_at_ms,
-    ))?;
+    .execute((head.device_no, stored(seq), stored(size_bytes), expires_at_ms))?;
+    // What is owed for it is written in the same transaction: no crash comes between the two.
+    if envelope.urgent && head.push_endpoint {
+        let wake_up = head.wake_up.after_an_urgent_one(now_ms, retention.knock_within_ms);
+        // Apart, and mostly not at all: the indices of wake-ups would be written with it.
+        if wake_up != head.wake_up {
+            wake_up.write(db, head.device_no)?;
+        }
+    }
     Ok(DepositOutcome { status: DepositStatus::Accepted, accepted_at_ms: now_ms.cast_unsigned() })
 }
 

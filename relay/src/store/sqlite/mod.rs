@@ -160,6 +160,10 @@ impl RelayStore for SqliteStore {
         self.writer.write("leaving a mailbox", OPERATION_BYTES, ask).await
     }
 
+    async fn here(&self) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+        self.readers.read("looking who is connected", push::here).await
+    }
+
     async fn set_push(&self, device: DeviceId, endpoint: Option<PushEndpoint>) -> Result<bool, StoreError> {
         let ask = move |tx: &_| push::set(tx, device, endpoint.as_ref());
         self.writer.write("keeping where to knock", OPERATION_BYTES, ask).await

@@ -36,6 +36,12 @@ impl Standing {
         Ok(Self { state: row.get("wake_up")?, knock_at_ms, owed_at_ms })
     }
 
+    pub(super) fn write(self, db: &Connection, device_no: i64) -> rusqlite::Result<()> {
+        db.prepare_cached("UPDATE device SET wake_up = ?2, knock_at_ms = ?3, owed_at_ms = ?4 WHERE device_no = ?1")?
+            .execute((device_no, self.state, self.knock_at_ms, self.owed_at_ms))
+            .map(drop)
+    }
+
     /// Something urgent came for a device that can be woken.
     pub(super) fn after_an_urgent_one(self, now_ms: i64, within_ms: u64) -> Self {
         let knock_at_ms = now_ms.saturating_add_unsigned(crate::below(within_ms));
@@ -68,7 +74,7 @@ pub(super) fn nobody_is_here(db: &mut Connection, now_ms: i64, within_ms: u64) -
 }
 
 /// Devices that are marked as connected, and on which visit.
-fn here(db: &Connection) -> rusqlite::Result<Vec<(DeviceId, u64)>> {
+pub(super) fn here(db: &Connection) -> rusqlite::Result<Vec<(DeviceId, u64)>> {
     db.prepare_cached("SELECT device, visits FROM device WHERE wake_up = 1")?
         .query_map([], |row| Ok((DeviceId(row.get("device")?), unsigned(row, "visits")?)))?
         .collect()
