@@ -24,6 +24,7 @@ const RETENTION: Retention = Retention {
     keep_ms: 30 * 86_400_000,
     key_packages_max: 100,
     devices_max: 8,
+    knock_within_ms: 0,
 };
 
 /// # Errors

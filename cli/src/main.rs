@@ -13,10 +13,15 @@ mod shop;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::runtime::Runtime;
 
 use crate::out::{Failure, Out};
+
+/// For what nobody waits for any more to end by itself.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 /// Talk end-to-end encrypted, and pay in it.
 #[derive(Parser)]
@@ -340,14 +345,21 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return out.failed(&Failure::failed("core.threads", error)),
     };
-    match runtime.block_on(run(cli, &out)) {
+    match to_its_end(runtime, run(cli, &out)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => out.failed(&failure),
     }
 }
 
+/// Does the work, and does not wait for long for what is left: a name that is being looked up cannot be interrupted.
+fn to_its_end<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(GOODBYE);
+    done
+}
+
 async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
-    let home = person::Home { dir: cli.dir.clone(), wait: std::time::Duration::from_secs(cli.wait) };
+    let home = person::Home { dir: cli.dir.clone(), wait: Duration::from_secs(cli.wait) };
     match cli.command {
         Command::Demo(args) => demo::play(out, cli.dir, args.keep).await,
         Command::Relay(args) => servers::relay(out, args).await,
@@ -374,5 +386,27 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Pay(args) => person::pay(out, &home, args).await,
         Command::Verify { chat, confirm } => person::verify(out, &home, &chat, confirm).await,
         Command::Sync => person::sync(out, &home).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_interrupted_does_not_hold_up_the_end() {
+        let runtime = Runtime::new().unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let work = async {
+            tokio::task::spawn_blocking(move || {
+                begin.send(()).unwrap();
+                ended.recv()
+            });
+            begun.await.unwrap();
+        };
+        to_its_end(runtime, work);
+        // Still there, so that it was not the one that waited.
+        end.send(()).unwrap();
     }
 }

@@ -48,14 +48,17 @@ CREATE TABLE device (
     push_endpoint   TEXT,
     -- Connections so far: an old one that ends does not speak for a newer one.
     visits          INTEGER NOT NULL DEFAULT 0,
-    -- The device's wake-up: 0 away, and nothing urgent came · 1 connected · 2 owed · 3 sent, until it connects again.
+    -- The device's wake-up: 0 away, and nothing urgent came · 1 connected · 2 owed · 3 sent.
     wake_up         INTEGER NOT NULL DEFAULT 0,
-    -- Of a wake-up that is owed: when to try, and how often it was tried.
+    -- Of a wake-up that is owed, when to try; of one that was sent, when that was.
     knock_at_ms     INTEGER,
-    knocks          INTEGER NOT NULL DEFAULT 0
+    -- Of a wake-up that is owed: how often it was tried, and since when it is worth trying.
+    knocks          INTEGER NOT NULL DEFAULT 0,
+    owed_at_ms      INTEGER
 ) STRICT;
 CREATE INDEX device_of_account ON device (account_no);
 CREATE INDEX device_owed ON device (knock_at_ms) WHERE wake_up = 2;
+CREATE INDEX device_here ON device (device, visits) WHERE wake_up = 1;
 
 CREATE TABLE envelope (
     device_no       INTEGER NOT NULL REFERENCES device,

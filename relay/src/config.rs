@@ -21,8 +21,9 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 pub struct Config {
     /// Where devices connect.
     pub listen: SocketAddr,
-    /// The database lives here, with its lock. Whoever puts an older copy of it in place creates an empty file named
-    /// `RESTORED` beside it before the relay starts; the relay then tells every device to synchronise again.
+    /// The database `relay.db` lives here, with its lock, and the key for wake-ups, `push.key`: copy the two together.
+    /// Whoever puts an older copy of the database in place creates an empty file named `RESTORED` beside it before the relay
+    /// starts; the relay then tells every device to synchronise again.
     pub data_dir: PathBuf,
     /// The addresses that devices dial, as `host:port`. Empty: the bound address and `localhost:port`.
     #[serde(default)]
@@ -121,20 +122,26 @@ impl Default for Limits {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Push {
-    /// Without it no device is woken, and none is asked where to knock. What was told before is kept.
+    /// Without it no device is woken, and none is asked where to knock. What was told before is kept. It needs the system's
+    /// root certificates, and waits for them when there are none.
     pub enabled: bool,
     /// Knock on this machine too, also without TLS: for tests. All other private addresses stay out of reach.
     pub loopback: bool,
-    /// Whom a push service may write to about this relay, as `mailto:` or `https:`. Some take no wake-ups without it.
+    /// Whom a push service may write to about this relay, as `mailto:` or `https:`. Without it the first of `names` is
+    /// given, as `https:`; some take no wake-ups without either.
     pub contact: Option<String>,
-    /// Wake-ups under way at the same time.
+    /// Wake-ups under way at the same time. An eighth of them may be at one push service, as far as its hosts show that they
+    /// belong together, and a quarter at those that have not answered yet.
     pub at_once_max: u32,
+    /// A device is woken at a random moment within this, so that a push service cannot tell by the time which devices got
+    /// the same message. 0: at once.
+    pub within_ms: u64,
     /// For a push service to answer.
     pub answer_ms: u64,
-    /// How often a wake-up is tried.
-    pub tries_max: u32,
     /// After the first try, give or take a fifth; then twice as long each time, up to an hour.
     pub retry_ms: u64,
+    /// A wake-up that is not taken is tried for so long after the newest message that it is owed for.
+    pub give_up_hours: u32,
 }
 
 impl Default for Push {
@@ -143,10 +150,11 @@ impl Default for Push {
             enabled: true,
             loopback: false,
             contact: None,
-            at_once_max: 32,
+            at_once_max: 128,
+            within_ms: 3_000,
             answer_ms: 10_000,
-            tries_max: 8,
             retry_ms: 30_000,
+            give_up_hours: 72,
         }
     }
 }
@@ -169,6 +177,8 @@ pub struct Quotas {
     pub claims: Rate,
     /// Devices added and removed, log entries, publications of key packages, per account.
     pub changes: Rate,
+    /// Wake-ups, per device that is woken.
+    pub wake_ups: Rate,
 }
 
 impl Default for Quotas {
@@ -181,6 +191,7 @@ impl Default for Quotas {
             claim_frames: Rate { burst: 60, refill_ms: 250 },
             claims: Rate { burst: 6, refill_ms: 600_000 },
             changes: Rate { burst: 60, refill_ms: 5_000 },
+            wake_ups: Rate { burst: 10, refill_ms: 60_000 },
         }
     }
 }
@@ -255,18 +266,22 @@ impl Config {
         if self.tls.is_none() && !self.behind_proxy && !self.listen.ip().is_loopback() {
             return refuse("listen", "not loopback: set [tls], or behind_proxy = true when a proxy speaks TLS");
         }
-        if self.names.iter().any(|name| name.len() > limits::ADDRESS_BYTES_MAX || !name.contains(':')) {
+        // Contact and names stand in what is signed for push services.
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'));
+        let is_name = |name: &str| name.len() <= limits::ADDRESS_BYTES_MAX && name.contains(':') && is_plain(name);
+        if !self.names.iter().all(|name| is_name(name)) {
             return refuse("names", "each is host:port, as devices dial it");
         }
         if limits.disk_free_min_percent > 100 {
             return refuse("limits.disk_free_min_percent", "more than 100");
         }
-        let is_contact = |contact: &str| {
-            (contact.starts_with("mailto:") || contact.starts_with("https:"))
-                && contact.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
-        };
+        let is_contact =
+            |contact: &str| (contact.starts_with("mailto:") || contact.starts_with("https:")) && is_plain(contact);
         if self.push.contact.as_deref().is_some_and(|contact| !is_contact(contact)) {
             return refuse("push.contact", "begins with mailto: or https:, without spaces or quotation marks");
+        }
+        if self.push.within_ms > 600_000 {
+            return refuse("push.within_ms", "more than 600000");
         }
         for (field, value, max) in [
             ("limits.envelope_bytes_max", limits.envelope_bytes_max as u64, limits::ENVELOPE_BYTES_MAX as u64),
@@ -290,8 +305,8 @@ impl Config {
             ("limits.write_ms", limits.write_ms, 600_000),
             ("push.at_once_max", self.push.at_once_max.into(), 10_000),
             ("push.answer_ms", self.push.answer_ms, 600_000),
-            ("push.tries_max", self.push.tries_max.into(), 100),
             ("push.retry_ms", self.push.retry_ms, 3_600_000),
+            ("push.give_up_hours", self.push.give_up_hours.into(), 24 * 365),
         ] {
             if !(1..=max).contains(&value) {
                 return Err(ConfigError::Field { field, why: format!("{value} is not within 1..={max}") });
@@ -307,6 +322,7 @@ impl Config {
             keep_ms: i64::from(self.limits.keep_days) * DAY_MS,
             key_packages_max: self.limits.key_packages_max,
             devices_max: self.limits.devices_per_account_max,
+            knock_within_ms: self.push.within_ms,
         }
     }
 }
@@ -369,8 +385,10 @@ mod tests {
         check("[quotas]\nclaims = { burst = 1 }", &[], Err("refill_ms"));
         check("[push]\ncontact = 'relay@example.org'", &[], Err("push.contact: begins with mailto: or https:"));
         check("[push]\ncontact = 'mailto:a\"@example.org'", &[], Err("push.contact"));
-        check("[push]\ntries_max = 0", &[], Err("push.tries_max: 0 is not within 1..=100"));
+        check("[push]\ngive_up_hours = 0", &[], Err("push.give_up_hours: 0 is not within 1..=8760"));
+        check("[push]\nwithin_ms = 600001", &[], Err("push.within_ms"));
         check("names = ['relay.example']", &[], Err("names"));
+        check("names = ['relay\".example:443']", &[], Err("names"));
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Hub {
         }
     }
 
+    /// Whether the device is connected, or about to be.
+    pub(crate) fn is_attached(&self, device: DeviceId) -> bool {
+        self.lines().contains_key(&device)
+    }
+
     /// Devices connected now.
     pub(crate) fn attached(&self) -> usize {
         self.lines().len()

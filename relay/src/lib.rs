@@ -10,15 +10,16 @@
 //! - [`Config`]: what an operator sets; [`Relay::start`] and [`Running`]: its life (`server.rs`).
 //! - `socket/`: one connection: the request, the half that reads, the half that writes.
 //! - `hub.rs`: which device is connected; a wake-up is a hint, the data always comes from the store.
-//! - `push/`: wake-ups for devices that are away: empty, one for each absence, never on the way of a deposit.
+//! - `push/`: wake-ups for devices that are away: empty, few, never on the way of a deposit.
 //! - [`RelayStore`] and `store/sqlite/`: the database; [`conformance`] is the contract of every store.
 //!
 //! One message on its way: Alice's phone sends `Deposit`; `socket/requests.rs` asks the store; the writer thread commits
 //! it together with whatever else waits, and only then is it `Accepted`. The hub wakes Bob's connection, whose telling
 //! half fetches what comes after the last number it sent. Bob's phone stores it and sends `Ack`; the row is gone.
 //!
-//! A copy of the database, taken while the relay is closed or with SQLite's backup, brings a lost relay back. It knows
-//! nothing of what happened since, so devices must not go on as if nothing was missing: create an empty file named
+//! A copy of the database (`relay.db`), taken while the relay is closed or with SQLite's backup, brings a lost relay back,
+//! together with the key beside it, `push.key`: under another one no device is woken before it has another endpoint. The copy
+//! knows nothing of what happened since, so devices must not go on as if nothing was missing: create an empty file named
 //! `RESTORED` in the data directory before the start. The relay draws a new incarnation, which every Welcome carries,
 //! gives no key package again that the copy still has, and removes the file.
 //!
@@ -58,9 +59,15 @@ pub use config::{Config, ConfigError, ENVIRONMENT_PREFIX, Limits, Push, Quotas, 
 pub use membership::between;
 pub use server::{Relay, Running, StartError};
 pub use store::{
-    ABSENCE_MS, Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead, Mailbox, Opening,
-    QuotaKey, Rate, RelayStore, Removed, Retention, Spend, Spent, SqliteStore, StoreError, WakeUp,
+    ABSENCE_MS, AHEAD_MS_MAX, Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead,
+    Mailbox, Opening, QuotaKey, REMIND_MS, Rate, RelayStore, Removed, Retention, Spend, Spent, SqliteStore, StoreError,
+    WakeUp,
 };
+
+/// A random number below `end`, to spread devices over time.
+fn below(end: u64) -> u64 {
+    random::<8>().map_or(end / 2, |bytes| u64::from_be_bytes(bytes) % end.max(1))
+}
 
 /// Bytes from the operating system's generator.
 fn random<const N: usize>() -> Result<[u8; N], StoreError> {

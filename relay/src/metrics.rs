@@ -23,10 +23,19 @@ pub(crate) struct Metrics {
     pub(crate) wake_ups_gone: Counter,
     pub(crate) wake_ups_later: Counter,
     pub(crate) wake_ups_given_up: Counter,
+    pub(crate) wake_ups_put_off: Counter,
     deposits: [Counter; DEPOSITS.len()],
     orders: [Counter; ORDERS.len()],
     refusals: [Counter; REFUSALS.len()],
     closed: [Counter; Close::ALL.len()],
+}
+
+/// What is so now, and stands nowhere in the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    pub(crate) open: u64,
+    pub(crate) attached: u64,
+    pub(crate) push_ready: bool,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +97,7 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn text(&self, health: &Health, open: u64, attached: u64) -> String {
+    pub(crate) fn text(&self, health: &Health, now: Now) -> String {
         let mut text = String::with_capacity(4096);
         for (name, help, value) in [
             ("connections_total", "Connections accepted.", self.connections.read()),
@@ -104,18 +113,24 @@ impl Metrics {
             ("wake_ups_gone_total", "Endpoints that a push service knew no more.", self.wake_ups_gone.read()),
             ("wake_ups_later_total", "Tries after which a wake-up is tried again.", self.wake_ups_later.read()),
             ("wake_ups_given_up_total", "Wake-ups that were tried in vain.", self.wake_ups_given_up.read()),
+            (
+                "wake_ups_put_off_total",
+                "Times that a wake-up had to wait for others, or for its quota.",
+                self.wake_ups_put_off.read(),
+            ),
             ("store_batches_total", "Transactions of the store.", health.batches),
             ("store_operations_total", "Operations in these transactions.", health.operations),
         ] {
             one(&mut text, name, help, "counter", value);
         }
         for (name, help, value) in [
-            ("connections_open", "Connections open now.", open),
-            ("devices_connected", "Devices whose mailbox is open now.", attached),
+            ("connections_open", "Connections open now.", now.open),
+            ("devices_connected", "Devices whose mailbox is open now.", now.attached),
             ("accounts", "Accounts.", health.accounts),
             ("devices", "Devices that are not removed.", health.devices),
             ("mailbox_messages", "Envelopes stored.", health.messages),
             ("mailbox_bytes", "Sealed bytes stored.", health.message_bytes),
+            ("push_ready", "1 when devices can be woken, 0 when not: see the log.", now.push_ready.into()),
             ("push_targets", "Devices that can be woken.", health.push_targets),
             ("wake_ups_owed", "Wake-ups that are still to be taken.", health.wake_ups_owed),
             ("database_bytes", "Size of the database.", health.database_bytes),

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::time::timeout;
 
+use crate::metrics::Now;
+use crate::push::Pusher;
 use crate::server::Shared;
 use crate::store::{Health, RelayStore};
 
@@ -43,7 +45,9 @@ async fn ready<S: RelayStore>(State(shared): State<Arc<Shared<S>>>) -> Response 
 async fn metrics<S: RelayStore>(State(shared): State<Arc<Shared<S>>>) -> Response {
     // Without its store the relay still counts; the store's own numbers are 0 then.
     let health = ask(&shared).await.unwrap_or_default();
-    let text = shared.metrics.text(&health, shared.open_connections(), shared.hub.attached() as u64);
+    let (open, attached) = (shared.open_connections(), shared.hub.attached() as u64);
+    let push_ready = shared.pusher.as_ref().is_some_and(Pusher::is_ready);
+    let text = shared.metrics.text(&health, Now { open, attached, push_ready });
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

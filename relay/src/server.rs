@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use comptoir_wire::DeviceId;
+use futures_util::future::try_join_all;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -183,13 +184,19 @@ impl Shared<SqliteStore> {
         let (data_dir, retention, now_ms) = (config.data_dir.clone(), config.retention(), clock.now_ms());
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&data_dir, retention, now_ms)).await;
         let store = opened.map_err(|_| StoreError::Closed)??;
+        let pusher = Pusher::open(&config)?;
+        if pusher.as_ref().is_some_and(Pusher::has_new_key) && store.health().await?.push_targets > 0 {
+            tracing::warn!(
+                "push.key was missing and is made anew: devices are not woken until they have another endpoint"
+            );
+        }
         Ok(Self {
             store,
             clock,
             names: config.names.clone(),
             hub: Hub::default(),
             metrics: Metrics::default(),
-            pusher: Pusher::open(&config)?,
+            pusher,
             stopping,
             disk_is_short: AtomicBool::new(false),
             salt: crate::random()?,
@@ -230,11 +237,11 @@ impl<S: RelayStore> Shared<S> {
     }
 
     /// The device's connection has ended. Until that is written down it counts as connected and is not woken, so a store
-    /// that is busy is asked again.
+    /// that is busy is asked again; what it does not take then is left to the sweep.
     pub(crate) async fn left(&self, device: DeviceId, visit: u64) {
         for _ in 0..LEAVING_TRIES {
-            let knock_at_ms = self.clock.now_ms().saturating_add(ABSENCE_MS);
-            match self.store.leave_mailbox(device, visit, knock_at_ms).await {
+            let owed_at_ms = self.clock.now_ms().saturating_add(ABSENCE_MS);
+            match self.store.leave_mailbox(device, visit, owed_at_ms).await {
                 Ok(()) | Err(StoreError::Closed) => return,
                 Err(error) => tracing::warn!(%error, "a departure was not stored"),
             }
@@ -285,15 +292,10 @@ impl<S: RelayStore> Shared<S> {
         spent.unwrap_or(Spent::Granted)
     }
 
-    /// A random number below `end`, to spread devices over time.
-    pub(crate) fn below(&self, end: u64) -> u64 {
-        crate::random::<8>().map_or(end / 2, |bytes| u64::from_be_bytes(bytes) % end.max(1))
-    }
-
     /// `about`, give or take a fifth.
     pub(crate) fn patience(&self, about_ms: u64) -> Duration {
         let fifth = about_ms / 5;
-        Duration::from_millis((about_ms - fifth + self.below(2 * fifth + 1)).max(1))
+        Duration::from_millis((about_ms - fifth + crate::below(2 * fifth + 1)).max(1))
     }
 }
 
@@ -408,9 +410,23 @@ async fn sweep_often<S: RelayStore>(shared: Arc<Shared<S>>) {
     }
 }
 
+/// Devices that count as connected and are not: they would not be woken. Who arrives is attached before that is written down,
+/// and leaves under the number of that arrival, so nobody who is here is taken for gone.
+async fn notice_departures<S: RelayStore>(shared: &Shared<S>) -> Result<(), StoreError> {
+    let mut here = shared.store.here().await?;
+    here.retain(|(device, _)| !shared.hub.is_attached(*device));
+    let owed_at_ms = shared.clock.now_ms().saturating_add(ABSENCE_MS);
+    for gone in here.chunks(SWEEP_ROWS_MAX as usize) {
+        try_join_all(gone.iter().map(|(device, visit)| shared.store.leave_mailbox(*device, *visit, owed_at_ms)))
+            .await?;
+    }
+    Ok(())
+}
+
 pub(crate) async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, StoreError> {
     shared.look_at_the_disk().await;
     shared.look_for_wake_ups();
+    notice_departures(shared).await?;
     let mut total = Expired::default();
     loop {
         let expired = shared.store.expire(shared.clock.now_ms(), SWEEP_ROWS_MAX).await?;
@@ -421,5 +437,62 @@ pub(crate) async fn sweep<S: RelayStore>(shared: &Shared<S>) -> Result<Expired, 
         if !expired.more {
             return Ok(total);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comptoir_wire::{AccountId, ConversationId, Envelope, EnvelopeKind, NewAccount, PushEndpoint, Uid};
+
+    use super::*;
+
+    const ALICE: AccountId = AccountId([1; 20]);
+    const PHONE: DeviceId = DeviceId([1; 16]);
+    const TABLET: DeviceId = DeviceId([2; 16]);
+
+    fn urgent(to: DeviceId) -> Envelope {
+        Envelope {
+            to,
+            uid: Uid(to.0),
+            conversation: ConversationId([0; 16]),
+            generation: 0,
+            epoch: 1,
+            kind: EnvelopeKind::Message,
+            urgent: true,
+            ttl_s: 0,
+            sealed: vec![1],
+        }
+    }
+
+    #[tokio::test]
+    async fn who_left_while_nothing_could_be_stored_is_away_after_the_sweep() {
+        let dir = tempfile::tempdir().unwrap();
+        let relay = Relay::start(Config::local(dir.path()), Clock::system()).await.unwrap();
+        let Shared { store, hub, .. } = &*relay.shared;
+        let new = NewAccount {
+            genesis: vec![1],
+            log_key: [1; 32],
+            recovery_hash: [1; 32],
+            entries: Vec::new(),
+            device: PHONE,
+            device_key: [1; 32],
+        };
+        store.create_account(ALICE, new).await.unwrap();
+        store.add_device(ALICE, TABLET, [2; 32]).await.unwrap();
+        let lines = [PHONE, TABLET].map(|device| (device, Arc::default()));
+        for (device, line) in &lines {
+            hub.attach(*device, line);
+            store.open_mailbox(*device, 0).await.unwrap();
+            store.set_push(*device, PushEndpoint::new("https://push.example/".to_owned()).ok()).await.unwrap();
+        }
+        let owed = async || store.health().await.unwrap().wake_ups_owed;
+        store.deposit(ALICE, vec![urgent(PHONE), urgent(TABLET)], 0).await.unwrap();
+        assert_eq!(owed().await, 0, "both are connected");
+        let [(phone, line), _] = &lines;
+        hub.detach(*phone, line);
+        relay.sweep().await.unwrap();
+        assert_eq!(owed().await, 1);
+        assert_eq!(store.here().await.unwrap(), [(TABLET, 1)]);
+        relay.shutdown().await.unwrap();
     }
 }

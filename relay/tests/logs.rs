@@ -80,7 +80,7 @@ async fn the_log_names_nobody() {
     });
     let mut world = World::with(|config| {
         config.behind_proxy = true;
-        (config.push.enabled, config.push.loopback) = (true, true);
+        (config.push.enabled, config.push.loopback, config.push.within_ms) = (true, true, 0);
         config.limits.mailbox_messages_max = 2;
     })
     .await;
@@ -138,11 +138,16 @@ async fn the_log_names_nobody() {
     assert_eq!(newer.refused(wrong).await.code, ErrorCode::Forbidden);
     drop(newer);
     world.stop().await;
+    // Bob has told where to knock, and the key for it is lost.
+    std::fs::remove_file(world.dir.path().join("push.key")).unwrap();
+    world.start().await;
+    world.stop().await;
 
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("the relay is open") && log.contains("the relay is closed"), "{log}");
     assert!(log.contains("refused"), "{log}");
     assert!(log.contains("run="), "{log}");
+    assert_eq!(log.matches("push.key was missing").count(), 1, "{log}");
     let ConversationId(conversation) = envelope(&bob, 1).conversation;
     let mut ids: Vec<Vec<u8>> = vec![conversation.to_vec(), support::uid(1).0.to_vec(), support::uid(3).0.to_vec()];
     for person in [&alice, &bob] {

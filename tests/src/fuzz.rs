@@ -5,8 +5,7 @@
 use comptoir_client::verify_receipt;
 use comptoir_content::{
     AccountLog, Content, DeviceCertificate, Genesis, Invoice, Link, LogLink, OrderPlaced, PaymentAnswer, Profile,
-    Receipt, ReceiptFile, Signed, SigningKey,
-    Timestamp,
+    Receipt, ReceiptFile, Signed, SigningKey, Timestamp,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::receipt::verify;
@@ -69,7 +68,8 @@ pub fn signed(bytes: &[u8]) {
 /// Account logs: a genesis record, and one entry after it.
 pub fn account(bytes: &[u8]) {
     if let Some((signature, entry)) = bytes.split_first_chunk::<64>() {
-        let link = LogLink { entry: entry.to_vec(), signer: SigningKey::from_seed([1; 32]).public(), signature: *signature };
+        let link =
+            LogLink { entry: entry.to_vec(), signer: SigningKey::from_seed([1; 32]).public(), signature: *signature };
         let _ = link.verify();
     }
     if Genesis::decode(bytes).is_ok() {

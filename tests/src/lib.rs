@@ -12,7 +12,7 @@ pub mod storm;
 pub mod stranger;
 pub mod tap;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub struct Town {
     /// Moved by the story; `None` in the time of this machine.
     now_ms: Option<Arc<AtomicI64>>,
     relay: Option<Running>,
+    /// What its operator has set.
+    relay_config: comptoir_relay::Config,
     /// Where people find the relay.
     address: std::net::SocketAddr,
     /// Somebody on the line between them and the relay.
@@ -55,28 +57,31 @@ impl Drop for Town {
 impl Town {
     /// A town whose relay has just opened. `RUST_LOG=debug` shows what its people's cores have to say.
     pub async fn new() -> Self {
+        Self::whose_relay(|_| {}).await
+    }
+
+    /// A town whose relay's operator has set something.
+    pub async fn whose_relay(has_set: impl FnOnce(&mut comptoir_relay::Config)) -> Self {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
-        Self::at(Self::clock_of_its_own()).await
+        Self::at(Self::clock_of_its_own(), has_set).await
     }
 
     /// A town in the time of this machine, for stories with processes of their own.
     pub async fn with_real_time() -> Self {
-        Self::at(None).await
+        Self::at(None, |_| {}).await
     }
 
     /// A town in which every frame between its people and its relay is written down.
     pub async fn with_a_tap() -> (Self, Tape) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let tapped = listener.local_addr().expect("bound");
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let now_ms = Self::clock_of_its_own();
-        let mut config = comptoir_relay::Config::local(dir.path().join("relay"));
-        config.names = vec![tapped.to_string()];
-        let relay = open_relay(config, now_ms.as_ref()).await;
+        let names = |config: &mut comptoir_relay::Config| config.names = vec![tapped.to_string()];
+        let mut town = Self::at(Self::clock_of_its_own(), names).await;
         let tape = Tape::default();
-        let tap = tokio::spawn(tap::serve(listener, relay.address(), tape.clone()));
-        (Self { dir, now_ms, relay: Some(relay), address: tapped, tap: Some(tap) }, tape)
+        town.tap = Some(tokio::spawn(tap::serve(listener, town.address, tape.clone())));
+        town.address = tapped;
+        (town, tape)
     }
 
     fn clock_of_its_own() -> Option<Arc<AtomicI64>> {
@@ -85,10 +90,15 @@ impl Town {
         Some(Arc::new(AtomicI64::new(now_ms)))
     }
 
-    async fn at(now_ms: Option<Arc<AtomicI64>>) -> Self {
+    async fn at(now_ms: Option<Arc<AtomicI64>>, has_set: impl FnOnce(&mut comptoir_relay::Config)) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let relay = start_relay(dir.path(), None, now_ms.as_ref()).await;
-        Self { address: relay.address(), dir, now_ms, relay: Some(relay), tap: None }
+        let mut config = comptoir_relay::Config::local(dir.path().join("relay"));
+        // The push services of these towns are on this machine too, and their time passes only when the story says so.
+        (config.push.enabled, config.push.loopback, config.push.within_ms) = (true, true, 0);
+        has_set(&mut config);
+        let relay = open_relay(&config, now_ms.as_ref()).await;
+        config.listen = relay.address();
+        Self { address: config.listen, dir, now_ms, relay: Some(relay), relay_config: config, tap: None }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -123,14 +133,13 @@ impl Town {
 
     /// It comes back under the same address.
     pub async fn start_relay(&mut self) {
-        self.relay = Some(start_relay(self.dir.path(), Some(self.address), self.now_ms.as_ref()).await);
+        self.relay = Some(open_relay(&self.relay_config, self.now_ms.as_ref()).await);
     }
 
     /// It comes back under the same address, and takes itself for somebody else: nobody is let in.
     pub async fn start_relay_as(&mut self, name: &str) {
-        let mut config = comptoir_relay::Config::local(self.relay_dir());
-        (config.listen, config.names) = (self.address, vec![name.to_owned()]);
-        self.relay = Some(open_relay(config, self.now_ms.as_ref()).await);
+        let config = comptoir_relay::Config { names: vec![name.to_owned()], ..self.relay_config.clone() };
+        self.relay = Some(open_relay(&config, self.now_ms.as_ref()).await);
     }
 
     /// The relay looks at the clock, as it does by itself every minute.
@@ -188,19 +197,9 @@ impl Town {
     }
 }
 
-async fn start_relay(dir: &Path, address: Option<std::net::SocketAddr>, now_ms: Option<&Arc<AtomicI64>>) -> Running {
-    let mut config = comptoir_relay::Config::local(dir.join("relay"));
-    if let Some(address) = address {
-        config.listen = address;
-    }
-    open_relay(config, now_ms).await
-}
-
-async fn open_relay(mut config: comptoir_relay::Config, now_ms: Option<&Arc<AtomicI64>>) -> Running {
-    // The push services of these towns are on this machine too.
-    (config.push.enabled, config.push.loopback) = (true, true);
+async fn open_relay(config: &comptoir_relay::Config, now_ms: Option<&Arc<AtomicI64>>) -> Running {
     let clock = now_ms.map_or_else(Clock::system, |now_ms| Clock::shared(now_ms.clone()));
-    Relay::start(config, clock).await.expect("a relay")
+    Relay::start(config.clone(), clock).await.expect("a relay")
 }
 
 /// Somebody in a story.

@@ -16,6 +16,8 @@ use crate::PATIENCE;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
     Status(u16),
+    /// 201 to a message of 1 to 4,096 bytes and 400 to any other: what UnifiedPush wants of a server.
+    NotEmpty,
     /// Nothing, ever.
     Nothing,
 }
@@ -61,6 +63,11 @@ impl PushService {
         self.says.send_replace(says);
     }
 
+    /// Another one for somebody, which the relay takes for one at another place.
+    pub fn endpoint_elsewhere(&self, token: &str) -> String {
+        format!("http://localhost:{}/up/{token}?v=1", self.address.port())
+    }
+
     /// An endpoint for somebody.
     pub fn endpoint(&self, token: &str) -> String {
         format!("http://{}/up/{token}?v=1", self.address)
@@ -89,15 +96,17 @@ async fn serve(mut stream: TcpStream, said: watch::Receiver<Says>, requests: mps
             continue;
         }
         let says = *said.borrow();
+        let body_bytes = text.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
         let _ = requests.send(std::mem::take(&mut text));
-        match says {
+        let status = match says {
             Says::Nothing => std::future::pending().await,
-            Says::Status(status) => {
-                let answer = format!("HTTP/1.1 {status} so\r\ncontent-length: 0\r\n\r\n");
-                if stream.write_all(answer.as_bytes()).await.is_err() {
-                    return;
-                }
-            }
+            Says::Status(status) => status,
+            Says::NotEmpty if (1..=4096).contains(&body_bytes) => 201,
+            Says::NotEmpty => 400,
+        };
+        let answer = format!("HTTP/1.1 {status} so\r\ncontent-length: 0\r\n\r\n");
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Somebody on the line: a proxy between people and their relay that writes down every frame, in both directions, without
-//! the WebSocket's mask. It sees what the relay sees, and what an operator or a wiretap behind TLS could see.
+//! the WebSocket's mask. It sees what the relay sees, and what an operator or a wiretap behind TLS could see. It can also
+//! keep back what the relay says, and cut the line.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,25 +8,61 @@ use std::sync::{Arc, Mutex, PoisonError};
 use comptoir_wire::limits::{PATH, SUBPROTOCOL};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Message, http};
 
+use crate::PATIENCE;
+
 /// What went over the line.
-#[derive(Clone, Default)]
-pub struct Tape(Arc<Mutex<Vec<Vec<u8>>>>);
+#[derive(Clone)]
+pub struct Tape {
+    frames: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Whether what the relay says waits here.
+    held: watch::Sender<bool>,
+    /// How often the line was cut.
+    cut: watch::Sender<u32>,
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Self { frames: Arc::default(), held: watch::Sender::new(false), cut: watch::Sender::new(0) }
+    }
+}
 
 impl Tape {
     fn write(&self, frame: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(frame.to_vec());
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).push(frame.to_vec());
+    }
+
+    /// From now on what the relay says waits here, or no longer.
+    pub fn holds_answers(&self, holds: bool) {
+        self.held.send_replace(holds);
+    }
+
+    /// Ends every connection. What was held is lost.
+    pub fn cuts_the_line(&self) {
+        self.cut.send_modify(|cut| *cut += 1);
+    }
+
+    /// Waits until these bytes went over the line to the relay, or back.
+    pub async fn shows_soon(&self, part: &[u8]) {
+        let waiting = async {
+            while !self.shows(part) {
+                tokio::task::yield_now().await;
+            }
+        };
+        let came = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(came.is_ok(), "{} never went over the line", String::from_utf8_lossy(part));
     }
 
     /// Every frame so far.
     #[must_use]
     pub fn frames(&self) -> Vec<Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// True when these bytes stand in some frame.
@@ -58,10 +95,14 @@ async fn pass_on(stream: TcpStream, relay: SocketAddr, tape: Tape) {
     let Ok(device) = tokio_tungstenite::accept_hdr_async(stream, same).await else { return };
     let ((mut to_device, from_device), (mut to_relay, from_relay)) = (device.split(), relay.split());
     let (mut from_device, mut from_relay) = (from_device.fuse(), from_relay.fuse());
+    let (mut held, mut cut) = (tape.held.subscribe(), tape.cut.subscribe());
     loop {
+        let holds = *held.borrow_and_update();
         let (frame, to_the_relay) = tokio::select! {
             frame = from_device.next() => (frame, true),
-            frame = from_relay.next() => (frame, false),
+            frame = from_relay.next(), if !holds => (frame, false),
+            _ = held.changed() => continue,
+            _ = cut.changed() => return,
         };
         let Some(Ok(frame)) = frame else { return };
         if let Message::Binary(bytes) = &frame {

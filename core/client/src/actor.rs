@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::store::{Effect, INDEX_BATCH, Notice, Question, Store, Tx, TxProvider, index_pending, waiting};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
-use crate::turns::{account, checkout, contacts, flush, held, push, send, wake};
+use crate::turns::{account, checkout, contacts, flush, held, send, wake};
 
 /// After an alarm that failed, the next one waits this long.
 const SNOOZE: Duration = Duration::from_secs(5);
@@ -154,6 +154,8 @@ pub(crate) struct Actor {
     bell: Bell,
     /// Makes the shell say where it can be woken.
     push: Option<Sender<()>>,
+    /// What it said last while the relay was still being told of another one.
+    push_next: Option<Option<comptoir_wire::PushEndpoint>>,
     connection: Connection,
     /// Something that was delivered could not be stored: nothing more of this line is taken.
     deaf: bool,
@@ -190,6 +192,7 @@ impl Actor {
             link,
             bell,
             push,
+            push_next: None,
             connection: Connection::Offline,
             deaf: false,
             envelopes_max: 1,
@@ -322,11 +325,10 @@ impl Actor {
                 answer(reply, finished.map(drop));
             }
             Input::Extension(turn) => turn(self),
-            // One at a time: after the answer the shell is asked once more.
+            // One at a time, so that the relay keeps the newest: the next one waits for the answer, whatever it is.
             Input::Push { endpoint } => {
-                if !self.asked.iter().any(|question| matches!(question, Question::Push { .. })) {
-                    self.report("hearing where to be woken", |actor| actor.turn(|tx| push::target_heard(tx, endpoint)));
-                }
+                self.push_next = Some(endpoint);
+                self.tell_push();
             }
             Input::Tick { reply } => answer(reply, self.turn(wake::wake)),
             Input::Connect { reply } => {

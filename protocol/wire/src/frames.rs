@@ -213,6 +213,9 @@ pub struct Welcome {
     /// The key by which push services know this relay: a P-256 point, uncompressed. Distributors ask for it when they
     /// give an endpoint. `None`: this relay sends no wake-ups.
     pub push_key: Option<Box<[u8; 65]>>,
+    /// Whether the relay has an endpoint of this device. It forgets one that a push service calls gone, so a device that
+    /// told one and reads false here tells it again.
+    pub push_told: bool,
     /// The relay came back from an older copy of its database: whatever it had accepted after this time, by its own clock,
     /// may be gone, and is deposited again by whoever still has it. 0: nothing is gone.
     pub lost_since_ms: u64,

@@ -389,6 +389,8 @@ pub(crate) struct Welcome {
     pub(crate) limits: Option<Limits>,
     #[prost(bytes = "vec", tag = "7")]
     pub(crate) push_key: Vec<u8>,
+    #[prost(bool, tag = "8")]
+    pub(crate) push_told: bool,
     #[prost(uint64, tag = "9")]
     pub(crate) lost_since_ms: u64,
 }

@@ -143,12 +143,16 @@ fn reply() -> impl Strategy<Value = Reply> {
     });
     prop_oneof![
         any::<([u8; 32], u64)>().prop_map(|(nonce, server_time_ms)| Reply::Challenge { nonce, server_time_ms }),
-        (any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>(), option::of(vec(any::<u8>(), 65)), any::<u64>())
+        (
+            any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>(),
+            option::of(vec(any::<u8>(), 65)),
+            any::<(bool, u64)>()
+        )
             .prop_map(
                 |(
                     (incarnation, server_time_ms, acked_seq, head_seq, key_packages_left, bytes, envelopes, packages),
                     push_key,
-                    lost_since_ms,
+                    (push_told, lost_since_ms),
                 )| {
                     Reply::Welcome(Welcome {
                         incarnation: Incarnation(incarnation),
@@ -162,6 +166,7 @@ fn reply() -> impl Strategy<Value = Reply> {
                             key_packages_max: packages,
                         },
                         push_key: push_key.map(|key| Box::new(key.try_into().expect("65 bytes"))),
+                        push_told,
                         lost_since_ms,
                     })
                 }

@@ -30,7 +30,7 @@ pub(super) async fn numbers_are_dense_and_order_is_kept<S: RelayStore>(store: &S
     }
     assert_eq!(seqs(store, 2).await, [1]);
     let mailbox = store.open_mailbox(device(1), NOW_MS).await.unwrap();
-    assert_eq!(mailbox, Some(Mailbox { acked_seq: 0, head_seq: 14, key_packages_left: 0, visit: 1 }));
+    assert_eq!(mailbox, Some(Mailbox { acked_seq: 0, head_seq: 14, key_packages_left: 0, push_told: false, visit: 1 }));
 }
 
 pub(super) async fn a_repeated_deposit_gets_the_first_answer<S: RelayStore>(store: &S) {
@@ -135,7 +135,7 @@ where
     let store = open("crash").await;
     assert_eq!(store.incarnation(), incarnation);
     let mailbox = store.open_mailbox(device(1), NOW_MS + RETENTION.keep_ms - 1).await.unwrap();
-    assert_eq!(mailbox, Some(Mailbox { acked_seq: 1, head_seq: 3, key_packages_left: 0, visit: 1 }));
+    assert_eq!(mailbox, Some(Mailbox { acked_seq: 1, head_seq: 3, key_packages_left: 0, push_told: false, visit: 1 }));
     assert_eq!(seqs(&store, 1).await, [2, 3]);
     assert_eq!(deposit_one(&store, envelope(1, 1), NOW_MS + 1).await, duplicate(NOW_MS));
     assert_eq!(store.log_head(account(1)).await.unwrap().unwrap().len, 3);

@@ -23,8 +23,14 @@ use crate::membership::between;
 use crate::store::{Created, RelayStore, Retention};
 
 /// What the stores of this suite hold: small, so that limits are reached.
-pub const RETENTION: Retention =
-    Retention { messages_max: 20, bytes_max: 4_096, keep_ms: 30 * DAY_MS, key_packages_max: 5, devices_max: 3 };
+pub const RETENTION: Retention = Retention {
+    messages_max: 20,
+    bytes_max: 4_096,
+    keep_ms: 30 * DAY_MS,
+    key_packages_max: 5,
+    devices_max: 3,
+    knock_within_ms: 0,
+};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const NOW_MS: i64 = 1_800_000_000_000;
@@ -60,6 +66,8 @@ where
     order::sixteen_committers_have_one_winner(&open("race").await).await;
     order::old_epochs_are_stale(&open("stale").await).await;
     push::an_absence_owes_one_wake_up(&open("absence").await).await;
+    push::a_wake_up_that_brought_nobody_is_owed_again_an_hour_later(&open("reminders").await).await;
+    push::a_clock_that_was_wrong_loses_no_wake_up(&open("clocks").await).await;
     push::an_old_connection_does_not_speak_for_a_newer_one(&open("visits").await).await;
     push::a_wake_up_is_tried_again_and_given_up(&open("tries").await).await;
     push::where_to_knock_is_forgotten(&open("targets").await).await;

@@ -2,9 +2,17 @@
 //! counts: never this machine, its network, or what only looks like a public address. It is asked of the addresses that are
 //! connected to, not of the name, which may mean another place a moment later.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// Names that are looked up at the same time. Nobody can interrupt a lookup, and the threads for such work are few and the
+/// whole relay's.
+const LOOKUPS_MAX: usize = 16;
 
 /// A name that leads to no address where the relay may knock.
 #[derive(Debug, thiserror::Error)]
@@ -24,11 +32,38 @@ impl Reach {
     }
 }
 
-impl Resolve for Reach {
+/// Looks names up, a few at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Lookups {
+    reach: Reach,
+    places: Arc<Semaphore>,
+}
+
+impl Lookups {
+    pub(super) fn new(reach: Reach) -> Self {
+        Self { reach, places: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
+    }
+}
+
+/// Does what nobody can interrupt. It has a place until it is really done, also when nobody waits for it any more.
+async fn apart<T: Send + 'static>(
+    places: Arc<Semaphore>,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let place = places.acquire_owned().await.map_err(io::Error::other)?;
+    let done = spawn_blocking(move || {
+        let done = work();
+        drop(place);
+        done
+    });
+    done.await.map_err(io::Error::other)?
+}
+
+impl Resolve for Lookups {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = *self;
+        let Self { reach, places } = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = apart(places, move || (name.as_str(), 0).to_socket_addrs()).await?;
             let allowed: Vec<SocketAddr> = found.filter(|found| reach.allows(found.ip())).collect();
             if allowed.is_empty() {
                 return Err(NotPublic.into());
@@ -53,8 +88,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         [0 | 10 | 127 | 224..=255, ..] => true,
         // shared by a provider's customers
         [100, 64..=127, ..] => true,
-        // link-local, where clouds keep their metadata
-        [169, 254, ..] => true,
+        // link-local, where clouds keep their metadata; one keeps it at an address that looks public
+        [169, 254, ..] | [168, 63, 129, 16] => true,
         // private
         [172, 16..=31, ..] | [192, 168, ..] => true,
         // protocol assignments · documentation · 6to4 relays
@@ -99,6 +134,8 @@ mod tests {
         check(&["172.15.255.255", "172.32.0.0", "169.253.0.1", "192.0.1.1", "192.167.1.1", "192.169.1.1"], true);
         check(&["198.17.255.255", "198.20.0.0", "198.51.99.1", "203.0.112.1", "223.255.255.255", "11.0.0.1"], true);
         check(&["0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "127.0.0.1", "127.255.255.255"], false);
+        check(&["168.63.129.15", "168.63.129.17"], true);
+        check(&["168.63.129.16", "64:ff9b::168.63.129.16"], false);
         check(&["100.64.0.1", "100.127.255.255", "169.254.169.254", "172.16.0.1", "172.31.255.255"], false);
         check(&["192.0.0.1", "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255"], false);
         check(&["198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1"], false);
@@ -123,8 +160,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_home_leads_nowhere() {
-        let resolve = |loopback| Reach { loopback }.resolve("localhost".parse().unwrap());
+        let resolve = |loopback| Lookups::new(Reach { loopback }).resolve("localhost".parse().unwrap());
         assert!(resolve(true).await.unwrap().all(|found| found.ip().is_loopback()));
         assert!(resolve(false).await.err().unwrap().is::<NotPublic>());
+    }
+    #[tokio::test]
+    async fn a_lookup_that_hangs_keeps_its_place_until_it_is_done() {
+        let places = Lookups::new(Reach { loopback: false }).places;
+        let (begin, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let (mut hanging, mut ends) = (Vec::new(), Vec::new());
+        for _ in 0..LOOKUPS_MAX {
+            let (begin, (end, ended)) = (begin.clone(), std::sync::mpsc::channel::<()>());
+            ends.push(end);
+            hanging.push(tokio::spawn(apart(Arc::clone(&places), move || {
+                begin.send(()).map_err(io::Error::other)?;
+                ended.recv().map_err(io::Error::other)
+            })));
+        }
+        for _ in 0..LOOKUPS_MAX {
+            begun.recv().await.unwrap();
+        }
+        // Nobody waits any more, and the threads are still there.
+        for hanging in hanging {
+            hanging.abort();
+            hanging.await.unwrap_err();
+        }
+        assert_eq!(places.available_permits(), 0);
+        ends.pop().unwrap().send(()).unwrap();
+        apart(places, || Ok(())).await.unwrap();
     }
 }

@@ -5,17 +5,17 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Client, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 
 use super::address::{NotPublic, Reach};
+use super::caller::Caller;
 use super::vapid::Vapid;
 
-/// How long it may take to be connected.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// For a push service that takes no empty message, as UnifiedPush wants it: a byte that says nothing either.
+const ONE_BYTE: &str = " ";
 /// All wake-ups of a device are one: a later one takes the place of one that still waits for the phone.
 const TOPIC: &str = "comptoir";
 /// The longest that push services keep a message, in seconds: 28 days.
@@ -33,31 +33,37 @@ pub(super) enum Answer {
     Later {
         after: Option<Duration>,
     },
+    /// Nothing was heard of it in time.
+    Silence,
+    /// This is not where the relay knocks. Nobody was called.
+    NotThere,
 }
 
 #[derive(Debug)]
 pub(super) struct Knocker {
-    client: Client,
+    caller: Caller,
     reach: Reach,
     vapid: Vapid,
     ttl_s: u32,
 }
 
 impl Knocker {
-    pub(super) fn new(vapid: Vapid, loopback: bool, patience: Duration, ttl_s: u32) -> Result<Self, reqwest::Error> {
-        // Somebody else in the process may have chosen a provider already; it is ring too.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+    pub(super) fn new(vapid: Vapid, loopback: bool, patience: Duration, ttl_s: u32) -> Self {
         let reach = Reach { loopback };
-        let client = Client::builder()
-            .timeout(patience)
-            .connect_timeout(CONNECT_TIME.min(patience))
-            .redirect(Policy::none())
-            .no_proxy()
-            .dns_resolver(reach)
-            // None is kept: each is made to an address that was just looked at, and nothing is said of it later.
-            .pool_max_idle_per_host(0)
-            .build()?;
-        Ok(Self { client, reach, vapid, ttl_s: ttl_s.min(KEPT_MAX_S) })
+        Self { caller: Caller::new(reach, patience), reach, vapid, ttl_s: ttl_s.min(KEPT_MAX_S) }
+    }
+
+    /// Sees to it that there is a client to knock with. False when there cannot be one now.
+    pub(super) async fn get_ready(&self, now_ms: i64) -> bool {
+        self.caller.get_ready(now_ms).await
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.caller.is_ready()
+    }
+
+    pub(super) fn has_new_key(&self) -> bool {
+        self.vapid.is_new()
     }
 
     pub(super) fn key(&self) -> [u8; 65] {
@@ -77,6 +83,11 @@ impl Knocker {
         if address.is_some_and(|address| !self.reach.allows(address)) {
             return Err("endpoint: not a public address");
         }
+        // An address may hold more than a name can be made of, a quotation mark for one. It would stand in what is signed.
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+        if address.is_none() && !host.bytes().all(is_name) {
+            return Err("endpoint: not a host");
+        }
         let here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
         match url.scheme() {
             "https" => Ok(url),
@@ -87,38 +98,56 @@ impl Knocker {
 
     pub(super) async fn knock(&self, endpoint: &str, now_ms: i64) -> Answer {
         let Ok(url) = self.target(endpoint) else {
-            return Answer::Refused;
+            return Answer::NotThere;
         };
-        let Some(word) = self.vapid.authorization(&url.origin().ascii_serialization(), now_ms) else {
-            return Answer::Later { after: None };
+        let word = self.vapid.authorization(&url.origin().ascii_serialization(), now_ms);
+        let Some((client, word)) = self.caller.client().zip(word) else {
+            return Answer::Silence;
         };
         let Ok(mut word) = HeaderValue::from_str(&word) else {
-            return Answer::Refused;
+            return Answer::NotThere;
         };
         word.set_sensitive(true);
-        let knock = self
-            .client
+        let answer = match self.send(&client, url.clone(), word.clone(), "").await {
+            Ok(answer) if answer.status() == StatusCode::BAD_REQUEST => self.send(&client, url, word, ONE_BYTE).await,
+            answer => answer,
+        };
+        match answer {
+            // The rest of the answer is not read: the connection is closed on it.
+            Ok(answer) => said(answer.status(), answer.headers()),
+            Err(error) if leads_home(&error) => Answer::NotThere,
+            Err(_) => Answer::Silence,
+        }
+    }
+
+    async fn send(
+        &self,
+        client: &Client,
+        url: Url,
+        word: HeaderValue,
+        body: &'static str,
+    ) -> reqwest::Result<Response> {
+        let knock = client
             .post(url)
             .header(AUTHORIZATION, word)
             .header("ttl", self.ttl_s)
             .header("urgency", "high")
             .header("topic", TOPIC)
-            // Nothing follows, said aloud: some servers refuse a POST that does not say how long it is.
-            .header(CONTENT_LENGTH, 0);
+            // Said aloud, when nothing follows too: some servers refuse a POST that does not say how long it is.
+            .header(CONTENT_LENGTH, body.len())
+            .body(body);
         // The libraries below write down whom they call, on their finer levels: here nobody listens.
-        match knock.send().with_subscriber(NoSubscriber::default()).await {
-            // The rest of the answer is not read: the connection is closed on it.
-            Ok(answer) => said(answer.status(), answer.headers()),
-            Err(error) if leads_home(&error) => Answer::Refused,
-            Err(_) => Answer::Later { after: None },
-        }
+        knock.send().with_subscriber(NoSubscriber::default()).await
     }
 }
 
 fn said(status: StatusCode, headers: &HeaderMap) -> Answer {
     match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Answer::Gone,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => later(headers),
+        StatusCode::GONE => Answer::Gone,
+        // Nothing is found by a push service either that is being set up again.
+        StatusCode::NOT_FOUND | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            later(headers)
+        }
         _ if status.is_success() => Answer::Taken,
         _ if status.is_server_error() => later(headers),
         _ => Answer::Refused,
@@ -147,7 +176,7 @@ mod tests {
 
     fn knocker(dir: &std::path::Path, loopback: bool) -> Knocker {
         let vapid = Vapid::open(dir, None).unwrap();
-        Knocker::new(vapid, loopback, Duration::from_secs(5), 60).unwrap()
+        Knocker::new(vapid, loopback, Duration::from_secs(5), 60)
     }
 
     #[test]
@@ -165,6 +194,8 @@ mod tests {
             "https://bob@push.example/",
             "https://bob:pass@push.example/",
             "https://push.example/#part",
+            "https://push\".example/",
+            "https://push','sub':'.example/",
             "https://127.0.0.1/",
             "https://0x7f.1/",
             "https://2130706433/",
@@ -194,13 +225,11 @@ mod tests {
         for status in [200, 201, 202, 204] {
             check(status, &none, Answer::Taken);
         }
-        for status in [404, 410] {
-            check(status, &none, Answer::Gone);
-        }
+        check(410, &none, Answer::Gone);
         for status in [301, 302, 307, 308, 400, 401, 403, 413] {
             check(status, &none, Answer::Refused);
         }
-        for status in [408, 425, 429, 500, 502, 503] {
+        for status in [404, 408, 425, 429, 500, 502, 503] {
             check(status, &none, Answer::Later { after: None });
             check(status, &after("120"), Answer::Later { after: Some(Duration::from_secs(120)) });
             check(status, &after("Wed, 21 Oct 2026 07:28:00 GMT"), Answer::Later { after: None });
@@ -213,7 +242,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("https://localhost:{}/up", listener.local_addr().unwrap().port());
-        assert_eq!(knocker(dir.path(), false).knock(&endpoint, 0).await, Answer::Refused);
+        let knocker = knocker(dir.path(), false);
+        assert!(knocker.get_ready(0).await);
+        assert_eq!(knocker.knock(&endpoint, 0).await, Answer::NotThere);
         let nobody = futures_util::FutureExt::now_or_never(listener.accept());
         assert!(nobody.is_none(), "nobody was called");
     }

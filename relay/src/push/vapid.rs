@@ -10,7 +10,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use zeroize::Zeroizing;
 
-/// Beside the database. Whoever moves the relay takes it along: endpoints were given for this key.
+/// Beside the database. Whoever copies or moves the relay takes it along: endpoints were given for this key.
 const FILE: &str = "push.key";
 /// A word holds for so long, in seconds; push services take no more than a day.
 const LIFE_S: i64 = 12 * 60 * 60;
@@ -33,6 +33,7 @@ pub(super) struct Vapid {
     random: SystemRandom,
     public: [u8; 65],
     contact: Option<String>,
+    is_new: bool,
 }
 
 impl std::fmt::Debug for Vapid {
@@ -46,7 +47,9 @@ impl Vapid {
     pub(super) fn open(dir: &Path, contact: Option<String>) -> Result<Self, KeyError> {
         let path = dir.join(FILE);
         let random = SystemRandom::new();
-        let pkcs8 = match read(&path)? {
+        let found = read(&path)?;
+        let is_new = found.is_none();
+        let pkcs8 = match found {
             Some(pkcs8) => pkcs8,
             None => {
                 let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
@@ -59,7 +62,7 @@ impl Vapid {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8, &random);
         let key = key.map_err(|_| not_a_key())?;
         let public = key.public_key().as_ref().try_into().map_err(|_| not_a_key())?;
-        Ok(Self { key, random, public, contact })
+        Ok(Self { key, random, public, contact, is_new })
     }
 
     /// What distributors ask for: the public key as a point, uncompressed.
@@ -67,11 +70,16 @@ impl Vapid {
         self.public
     }
 
+    /// Whether it was made just now. No endpoint was given for it yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// The header `Authorization` for a push service, by the origin of its endpoints. `None` when the system has no random
     /// numbers.
     pub(super) fn authorization(&self, origin: &str, now_ms: i64) -> Option<String> {
         let expires_at_s = now_ms / 1_000 + LIFE_S;
-        // Neither can hold a quotation mark: an origin is a host in ASCII, and the configuration checks the contact.
+        // Neither holds a quotation mark: where the relay knocks is checked for that, and so is its configuration.
         let contact = self.contact.as_ref().map(|contact| format!(",\"sub\":\"{contact}\"")).unwrap_or_default();
         let claims = format!("{{\"aud\":\"{origin}\",\"exp\":{expires_at_s}{contact}}}");
         let parts =
@@ -162,8 +170,10 @@ mod tests {
     #[test]
     fn the_key_stays_and_only_its_owner_reads_it() {
         let dir = tempfile::tempdir().unwrap();
-        let made = Vapid::open(dir.path(), None).unwrap().public();
-        assert_eq!(Vapid::open(dir.path(), None).unwrap().public(), made);
+        let made = Vapid::open(dir.path(), None).unwrap();
+        let again = Vapid::open(dir.path(), None).unwrap();
+        assert_eq!(again.public(), made.public());
+        assert_eq!((made.is_new(), again.is_new()), (true, false));
         let path = dir.path().join(FILE);
         #[cfg(unix)]
         {

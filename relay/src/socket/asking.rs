@@ -236,6 +236,7 @@ pub(super) fn welcome<S: RelayStore>(shared: &Shared<S>, mailbox: &Mailbox) -> W
             key_packages_max: config.key_packages_max,
         },
         push_key: shared.pusher.as_ref().map(|pusher| Box::new(pusher.key())),
+        push_told: mailbox.push_told,
         lost_since_ms: shared.store.lost_since_ms(),
     }
 }

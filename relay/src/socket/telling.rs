@@ -48,7 +48,7 @@ pub(super) async fn tell<S: RelayStore>(
     line.close(ending);
     let reason = line.closed().await;
     if reason == Close::Restart {
-        let reconnect_after_ms = shared.below(shared.config.limits.reconnect_within_ms);
+        let reconnect_after_ms = crate::below(shared.config.limits.reconnect_within_ms);
         out.send(Reply::Notice { reconnect_after_ms }.encode(0)).await.ok();
     }
     // The asking half finishes the frame it works on and hangs up; its answer still goes out.

@@ -41,7 +41,13 @@ pub enum StoreError {
 /// Who left urgent envelopes behind is given so long to come back by itself: phones change networks all the time.
 pub const ABSENCE_MS: i64 = 60_000;
 
-/// What a mailbox may hold, and how long.
+/// A wake-up that was sent and has not brought its device may have been lost. What comes so long after it owes another.
+pub const REMIND_MS: i64 = 60 * 60 * 1_000;
+
+/// No schedule puts a wake-up off for so long. One that stands further ahead was put there by a clock that was wrong.
+pub const AHEAD_MS_MAX: i64 = 3 * 60 * 60 * 1_000;
+
+/// What a mailbox may hold, how long, and how soon its device is woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     pub messages_max: u64,
@@ -52,6 +58,9 @@ pub struct Retention {
     pub key_packages_max: u32,
     /// Devices of one account that are not removed.
     pub devices_max: u32,
+    /// What is owed for an envelope is due at a random time within this, so that devices which got it together are not woken
+    /// together. 0: at once.
+    pub knock_within_ms: u64,
 }
 
 /// A device as the relay knows it.
@@ -103,6 +112,8 @@ pub struct Mailbox {
     pub acked_seq: u64,
     pub head_seq: u64,
     pub key_packages_left: u32,
+    /// Whether it is known where to knock for the device.
+    pub push_told: bool,
     /// Which connection of the device this is; [`RelayStore::leave_mailbox`] ends it.
     pub visit: u64,
 }
@@ -116,6 +127,8 @@ pub struct WakeUp {
     pub visit: u64,
     /// Which try this is, from 1.
     pub knocks: u32,
+    /// When the newest envelope came that it is owed for, or when the device was given up on to come back by itself.
+    pub owed_at_ms: i64,
 }
 
 /// Wake-ups to be sent now, and when the next one is due.
@@ -128,11 +141,14 @@ pub struct DueWakeUps {
 /// What became of a wake-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knocked {
-    /// The push service took it, or will not take it however often it is asked: no other until the device was here.
-    Done,
+    /// The push service took it at this time, or will not take it however often it is asked: no other until the device was
+    /// here, or something urgent comes [`REMIND_MS`] later.
+    Done { at_ms: i64 },
     /// Not now: try again at this time.
     Again { at_ms: i64 },
-    /// Tried often enough. What comes next is a reason to begin anew.
+    /// It was not tried: hand it out again at this time, as if it had not been.
+    PutOff { at_ms: i64 },
+    /// Tried for long enough. What comes next is a reason to begin anew.
     GivenUp,
     /// The push service knows this endpoint no more: it is forgotten.
     Gone,
@@ -280,13 +296,16 @@ pub trait RelayStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Mailbox>, StoreError>> + Send;
 
     /// The device's connection `visit` ended. From now on the first urgent envelope that is deposited owes it a wake-up;
-    /// urgent ones that it left behind do so at `knock_at_ms`. Nothing happens when it has a newer connection.
+    /// urgent ones that it left behind do so at `owed_at_ms`. Nothing happens when it has a newer connection.
     fn leave_mailbox(
         &self,
         device: DeviceId,
         visit: u64,
-        knock_at_ms: i64,
+        owed_at_ms: i64,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Devices that count as connected, each with the number of its connection.
+    fn here(&self) -> impl Future<Output = Result<Vec<(DeviceId, u64)>, StoreError>> + Send;
 
     /// Where to knock for a device, or nowhere. False when the device is not there.
     fn set_push(
@@ -295,7 +314,8 @@ pub trait RelayStore: Send + Sync + 'static {
         endpoint: Option<PushEndpoint>,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
-    /// Hands out wake-ups that are due, the oldest first, and none of them again before `again_at_ms`.
+    /// Hands out wake-ups that are due, the oldest first, and none of them again before `again_at_ms`. What stands further
+    /// ahead than [`AHEAD_MS_MAX`] is due too.
     fn due_wake_ups(
         &self,
         now_ms: i64,

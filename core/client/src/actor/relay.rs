@@ -70,6 +70,16 @@ impl Actor {
         }
     }
 
+    /// Tells the relay what the shell said last about being woken, unless it is being told already.
+    pub(super) fn tell_push(&mut self) {
+        if self.asked.iter().any(|question| matches!(question, Question::Push { .. })) {
+            return;
+        }
+        if let Some(endpoint) = self.push_next.take() {
+            self.report("hearing where to be woken", |actor| actor.turn(|tx| push::target_heard(tx, endpoint)));
+        }
+    }
+
     pub(super) fn tell_link(&self, command: Command) {
         match &command {
             Command::Send(..) => crash::point("client.send"),
@@ -203,6 +213,7 @@ impl Actor {
                         _ => Ok(()),
                     })
                 });
+                self.tell_push();
             }
         }
     }

@@ -91,7 +91,8 @@ impl std::fmt::Debug for PushTarget {
 }
 
 /// Knows where this phone can be woken while its core is suspended or away. The relay knocks there, with an empty push
-/// message, when the first thing worth waking for has come; the shell then opens or resumes the core, which fetches it.
+/// message, when the first thing worth waking for has come, and again for what comes an hour later, in case that was lost;
+/// the shell then opens or resumes the core, which fetches it.
 ///
 /// Called on a thread of the core, at most 60 seconds long, after each connection to a relay that sends wake-ups, and after
 /// [`crate::Client::push_changed`]. A distributor asks for the relay's key when it registers: [`crate::Client::push_key`].

@@ -166,14 +166,15 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     }
     // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
     // it forgot before this device came back is not waited for.
-    if other_life || welcome.head_seq < seq || welcome.acked_seq > seq {
+    let other_numbers = other_life || welcome.head_seq < seq || welcome.acked_seq > seq;
+    if other_numbers {
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
     if other_life && incarnation.is_some() && welcome.lost_since_ms > 0 {
         super::resend::lost_since(tx, Timestamp(i64::try_from(welcome.lost_since_ms).unwrap_or(i64::MAX)))?;
     }
-    super::push::connected(tx, welcome, other_life)?;
+    super::push::connected(tx, welcome, other_numbers)?;
     if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }

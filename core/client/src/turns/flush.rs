@@ -1,6 +1,6 @@
 //! What of the outbox is due, as frames for the relay. Reads only; the answers come back as turns.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use comptoir_content::{DeviceId, Timestamp};
 use comptoir_engine::conversation::Conversation;
@@ -46,6 +46,10 @@ pub(crate) fn due(
             tx.sql.prepare_cached("SELECT conversation, min(id) FROM outbox GROUP BY conversation ORDER BY 2")?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
+    if conversations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let siblings = siblings(tx)?;
     let mut frames = Vec::new();
     let mut batch = Batch { envelopes_max, ..Batch::default() };
     for id in conversations {
@@ -56,7 +60,7 @@ pub(crate) fn due(
             }
             if row.kind == "open" || row.kind == "commit" {
                 if !in_flight.contains(&row.id) {
-                    frames.push(change(tx, &conversation, &row)?);
+                    frames.push(change(tx, &siblings, &conversation, &row)?);
                 }
                 break;
             }
@@ -71,7 +75,7 @@ pub(crate) fn due(
                 break;
             }
             for (device, invited) in tx.recipients(row.id)? {
-                let envelope = envelope(&conversation, &row, device, invited, sealed);
+                let envelope = envelope(&siblings, &conversation, &row, device, invited, sealed);
                 if let Some(full) = batch.push((row.id, device), envelope) {
                     frames.push(full);
                 }
@@ -82,7 +86,15 @@ pub(crate) fn due(
     Ok(frames)
 }
 
+/// The devices of one's own account.
+fn siblings(tx: &mut Tx<'_>) -> Result<BTreeSet<DeviceId>, TurnError> {
+    let me = tx.me()?;
+    let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    Ok(own.active_devices().map(|certificate| certificate.device).collect())
+}
+
 fn envelope(
+    siblings: &BTreeSet<DeviceId>,
     conversation: &ConversationRow,
     row: &OutboxRow,
     device: DeviceId,
@@ -101,18 +113,27 @@ fn envelope(
         generation: row.generation,
         epoch: row.epoch,
         kind,
-        urgent: row.message.is_some(),
+        // One's own tablet need not be woken for what one says. And to wake it together with the recipient's phone would
+        // show the push service whose they are.
+        urgent: row.message.is_some() && !siblings.contains(&device),
         ttl_s: 0,
         sealed: bytes.to_vec(),
     }
 }
 
-fn change(tx: &Tx<'_>, conversation: &ConversationRow, row: &OutboxRow) -> Result<(Sent, wire::Request), TurnError> {
+fn change(
+    tx: &Tx<'_>,
+    siblings: &BTreeSet<DeviceId>,
+    conversation: &ConversationRow,
+    row: &OutboxRow,
+) -> Result<(Sent, wire::Request), TurnError> {
     let corrupt = || TurnError::Corrupt { what: "change of a group" };
     let sealed = row.sealed.as_deref().ok_or_else(corrupt)?;
     let recipients = tx.recipients(row.id)?;
-    let envelopes =
-        recipients.iter().map(|(device, invited)| envelope(conversation, row, *device, *invited, sealed)).collect();
+    let envelopes = recipients
+        .iter()
+        .map(|(device, invited)| envelope(siblings, conversation, row, *device, *invited, sealed))
+        .collect();
     let devices = recipients.into_iter().map(|(device, _)| device).collect();
     let next_token_hash = row.next_token_hash.ok_or_else(corrupt)?;
     let request = if row.kind == "open" {

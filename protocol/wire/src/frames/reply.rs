@@ -31,6 +31,7 @@ impl Reply {
                     key_packages_max: welcome.limits.key_packages_max,
                 }),
                 push_key: welcome.push_key.map(|key| key.to_vec()).unwrap_or_default(),
+                push_told: welcome.push_told,
                 lost_since_ms: welcome.lost_since_ms,
             }),
             Self::Done => RelayBody::Done(proto::Done {}),
@@ -117,6 +118,7 @@ impl Reply {
                         [] => None,
                         key => Some(Box::new(exact("push_key", key)?)),
                     },
+                    push_told: welcome.push_told,
                     lost_since_ms: welcome.lost_since_ms,
                 })
             }

@@ -8,7 +8,7 @@ use comptoir_wire::{
     AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind, Item, Uid,
 };
 
-use super::push::{AWAY, HERE, OWED};
+use super::push::{HERE, Standing};
 use super::{key_packages, order, stored, unsigned};
 use crate::membership::between;
 use crate::store::{Mailbox, Retention};
@@ -43,9 +43,7 @@ struct Head {
     size_bytes: u64,
     expires_at_ms: i64,
     push_endpoint: bool,
-    wake_up: i64,
-    knock_at_ms: Option<i64>,
-    knocks: u32,
+    wake_up: Standing,
 }
 
 pub(super) fn deposit_one(
@@ -60,7 +58,7 @@ pub(super) fn deposit_one(
     let head = db
         .prepare_cached(
             "SELECT device_no, account, removed_at_ms IS NOT NULL AS removed, head_seq, messages, size_bytes,
-                    expires_at_ms, push_endpoint IS NOT NULL AS push_endpoint, wake_up, knock_at_ms, knocks
+                    expires_at_ms, push_endpoint IS NOT NULL AS push_endpoint, wake_up, knock_at_ms, owed_at_ms
              FROM device JOIN account USING (account_no) WHERE device = ?1",
         )?
         .query_row([envelope.to.0], |row| {
@@ -73,9 +71,7 @@ pub(super) fn deposit_one(
                 size_bytes: unsigned(row, "size_bytes")?,
                 expires_at_ms: row.get("expires_at_ms")?,
                 push_endpoint: row.get("push_endpoint")?,
-                wake_up: row.get("wake_up")?,
-                knock_at_ms: row.get("knock_at_ms")?,
-                knocks: row.get("knocks")?,
+                wake_up: Standing::read(row)?,
             })
         })
         .optional()?;
@@ -133,19 +129,19 @@ pub(super) fn deposit_one(
         envelope.uid.0,
         now_ms,
     ))?;
-    // The first urgent one of an absence owes a wake-up, in the same transaction: no crash comes between the two.
-    let (wake_up, knock_at_ms) = match (head.wake_up, envelope.urgent && head.push_endpoint) {
-        (AWAY, true) => (OWED, Some(now_ms)),
-        // Owed for what was left behind, and not tried yet: this one does not wait as that one may.
-        (OWED, true) if head.knocks == 0 => (OWED, head.knock_at_ms.map(|at_ms| at_ms.min(now_ms))),
-        (wake_up, _) => (wake_up, head.knock_at_ms),
-    };
     db.prepare_cached(
-        "UPDATE device SET head_seq = ?2, messages = messages + 1, size_bytes = ?3, expires_at_ms = ?4, wake_up = ?5,
-                           knock_at_ms = ?6
+        "UPDATE device SET head_seq = ?2, messages = messages + 1, size_bytes = ?3, expires_at_ms = ?4
          WHERE device_no = ?1",
     )?
-    .execute((head.device_no, stored(seq), stored(size_bytes), expires_at_ms, wake_up, knock_at_ms))?;
+    .execute((head.device_no, stored(seq), stored(size_bytes), expires_at_ms))?;
+    // What is owed for it is written in the same transaction: no crash comes between the two.
+    if envelope.urgent && head.push_endpoint {
+        let wake_up = head.wake_up.after_an_urgent_one(now_ms, retention.knock_within_ms);
+        // Apart, and mostly not at all: the indices of wake-ups would be written with it.
+        if wake_up != head.wake_up {
+            wake_up.write(db, head.device_no)?;
+        }
+    }
     Ok(DepositOutcome { status: DepositStatus::Accepted, accepted_at_ms: now_ms.cast_unsigned() })
 }
 
@@ -161,14 +157,16 @@ pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::
     }
     let key_packages_left = key_packages::left(db, device_no)?;
     db.prepare_cached(
-        "UPDATE device SET visits = visits + 1, wake_up = ?2, knock_at_ms = NULL, knocks = 0 WHERE device_no = ?1
-         RETURNING acked_seq, head_seq, visits",
+        "UPDATE device
+         SET visits = visits + 1, wake_up = ?2, knock_at_ms = NULL, knocks = 0, owed_at_ms = NULL WHERE device_no = ?1
+         RETURNING acked_seq, head_seq, visits, push_endpoint IS NOT NULL AS push_told",
     )?
     .query_row((device_no, HERE), |row| {
         Ok(Some(Mailbox {
             acked_seq: unsigned(row, "acked_seq")?,
             head_seq: unsigned(row, "head_seq")?,
             key_packages_left,
+            push_told: row.get("push_told")?,
             visit: unsigned(row, "visits")?,
         }))
     })

@@ -62,7 +62,8 @@ impl SqliteStore {
         let path = dir.join(DATABASE);
         let mut db = open_plain(&path, Access::Write).map_err(failed("opening the database"))?;
         migrate(&mut db, now_ms)?;
-        push::nobody_is_here(&db, now_ms).map_err(failed("forgetting who was connected"))?;
+        push::nobody_is_here(&mut db, now_ms, retention.knock_within_ms)
+            .map_err(failed("forgetting who was connected"))?;
         begin_anew_if_restored(&mut db, dir, now_ms.saturating_sub(retention.keep_ms))?;
         let (incarnation, lost_since_ms) = db
             .query_row("SELECT incarnation, lost_since_ms FROM relay", [], |row| {
@@ -160,9 +161,14 @@ impl RelayStore for SqliteStore {
         self.writer.write("opening a mailbox", OPERATION_BYTES, ask).await
     }
 
-    async fn leave_mailbox(&self, device: DeviceId, visit: u64, knock_at_ms: i64) -> Result<(), StoreError> {
-        let ask = move |tx: &_| push::leave(tx, device, visit, knock_at_ms);
+    async fn leave_mailbox(&self, device: DeviceId, visit: u64, owed_at_ms: i64) -> Result<(), StoreError> {
+        let within_ms = self.retention.knock_within_ms;
+        let ask = move |tx: &_| push::leave(tx, device, visit, owed_at_ms, within_ms);
         self.writer.write("leaving a mailbox", OPERATION_BYTES, ask).await
+    }
+
+    async fn here(&self) -> Result<Vec<(DeviceId, u64)>, StoreError> {
+        self.readers.read("looking who is connected", push::here).await
     }
 
     async fn set_push(&self, device: DeviceId, endpoint: Option<PushEndpoint>) -> Result<bool, StoreError> {
@@ -172,7 +178,7 @@ impl RelayStore for SqliteStore {
 
     async fn due_wake_ups(&self, now_ms: i64, again_at_ms: i64, max: u32) -> Result<DueWakeUps, StoreError> {
         // Mostly nothing is due, and then nothing is written.
-        let next_at_ms = self.readers.read("looking for wake-ups", push::next).await?;
+        let next_at_ms = self.readers.read("looking for wake-ups", move |db| push::next(db, now_ms)).await?;
         if next_at_ms.is_none_or(|at_ms| at_ms > now_ms) {
             return Ok(DueWakeUps { now: Vec::new(), next_at_ms });
         }
