@@ -467,7 +467,7 @@ mod tests {
     #[tokio::test]
     async fn who_left_while_nothing_could_be_stored_is_away_after_the_sweep() {
         let dir = tempfile::tempdir().unwrap();
-        let relay = Relay::start(Config::local(dir.path()), Clock::system()).await.unwrap();
+        let relay = Relay::start(Config::local(dir.path()), Clock::from_fn(|| 0)).await.unwrap();
         let Shared { store, hub, .. } = &*relay.shared;
         let new = NewAccount {
             genesis: vec![1],

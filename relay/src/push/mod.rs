@@ -149,8 +149,16 @@ async fn hand_out<S: RelayStore>(
         }
     }
     // Together: they are stored together.
-    join_all(waiting).await;
-    let until_ms = due.next_at_ms.map_or(i64::MAX, |at_ms| at_ms.saturating_sub(now_ms));
+    let put_off = join_all(waiting).await.len();
+    next_look(now_ms, due.next_at_ms, put_off)
+}
+
+/// How long to wait for the next that is due. The store has not said yet when those come back that were put off since.
+fn next_look(now_ms: i64, next_at_ms: Option<i64>, put_off: usize) -> Duration {
+    if put_off > 0 {
+        return Duration::ZERO;
+    }
+    let until_ms = next_at_ms.map_or(i64::MAX, |at_ms| at_ms.saturating_sub(now_ms));
     Duration::from_millis(u64::try_from(until_ms).unwrap_or(0)).min(LOOK_EVERY)
 }
 
@@ -212,6 +220,15 @@ fn pause_ms(push: &Push, knocks: u32, asked: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_put_off_is_not_left_until_the_next_look() {
+        assert_eq!(next_look(5_000, Some(8_000), 0), Duration::from_secs(3));
+        assert_eq!(next_look(5_000, Some(4_000), 0), Duration::ZERO);
+        assert_eq!(next_look(5_000, Some(900_000), 0), LOOK_EVERY);
+        assert_eq!(next_look(5_000, None, 0), LOOK_EVERY);
+        assert_eq!(next_look(5_000, Some(900_000), 1), Duration::ZERO);
+    }
 
     #[test]
     fn a_relay_without_a_contact_names_itself() {
