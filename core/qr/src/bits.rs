@@ -7,13 +7,10 @@ use crate::luma::Plane;
 pub(crate) type Word = usize;
 const WORD_BITS: usize = Word::BITS as usize;
 
-/// The side of the squares that share a threshold, in pixels.
+/// The side of the blocks that share a threshold, in pixels.
 const BLOCK: usize = 8;
-/// A square with less contrast than this is taken to be all paper or all ink.
+/// A block with less contrast than this is taken to be all paper or all ink.
 const FLAT: u8 = 24;
-
-/// Half the widest window of a local mean, in pixels: the sums stay well inside 32 bits.
-const MAX_HALF_WINDOW: usize = 200;
 
 /// A picture of dark and light pixels.
 #[derive(Clone, Debug, Default)]
@@ -79,64 +76,42 @@ impl Bits {
         bits
     }
 
-    /// Each pixel against the mean of the squares around it. Follows shade and uneven light; good for nearly everything.
+    /// Each pixel against the mean of the blocks around it. Follows shade and uneven light; good for nearly everything.
     pub(crate) fn by_blocks(&mut self, plane: Plane<'_>) {
+        self.compare(plane, 2, |room, across, down| {
+            room.measure_blocks(plane, across, down, unless_flat);
+            room.smooth_thresholds(across, down, 2);
+        });
+    }
+
+    /// Makes a threshold for every block and compares the pixels with them. Pictures with fewer blocks than a window has get
+    /// one threshold.
+    fn compare(&mut self, plane: Plane<'_>, reach: usize, threshold: impl FnOnce(&mut Room, usize, usize)) {
         let (across, down) = (plane.width() / BLOCK, plane.height() / BLOCK);
-        if across < 5 || down < 5 {
-            // Too few squares to have neighbours.
+        if across.min(down) < 2 * reach + 1 {
             return self.by_one_threshold(plane);
         }
         self.resize(plane.width(), plane.height());
-        let mut room = std::mem::take(&mut self.room);
-        room.measure_blocks(plane, across, down);
-        room.smooth_thresholds(across, down);
+        threshold(&mut self.room, across, down);
         for y in 0..plane.height() {
-            let thresholds = &room.thresholds[(y / BLOCK).min(down - 1) * across..][..across];
+            let thresholds = &self.room.thresholds[(y / BLOCK).min(down - 1) * across..][..across];
             let words = &mut self.words[y * self.row_words..][..self.row_words];
             compare_blocks(plane.row(y), thresholds, words);
         }
-        self.room = room;
     }
 
-    /// Each pixel against the mean of a square of `window` pixels around it. A large window sees through blotches and
-    /// halftone that mislead the small squares.
+    /// Each pixel against the mean of a square of `window` pixels around it, in steps of a block. A large window sees through
+    /// blotches and halftone that mislead the small one.
     pub(crate) fn by_local_mean(&mut self, plane: Plane<'_>, window: usize) {
-        let (width, height) = (plane.width(), plane.height());
-        let half = (window / 2).clamp(2, MAX_HALF_WINDOW);
-        self.resize(width, height);
-        self.words.fill(0);
-        let mut room = std::mem::take(&mut self.room);
-        room.sums.clear();
-        room.sums.resize(width, 0);
-        for y in 0..half.min(height) {
-            add(&mut room.sums, plane.row(y));
-        }
-        for y in 0..height {
-            if y + half < height {
-                add(&mut room.sums, plane.row(y + half));
-            }
-            if y > half {
-                for (sum, pixel) in room.sums.iter_mut().zip(plane.row(y - half - 1)) {
-                    *sum -= u32::from(*pixel);
-                }
-            }
-            let rows = ((y + half).min(height - 1) - y.saturating_sub(half) + 1) as u32;
-            let words = &mut self.words[y * self.row_words..][..self.row_words];
-            let mut sum: u32 = room.sums[..half.min(width)].iter().sum();
-            for (x, pixel) in plane.row(y).iter().enumerate() {
-                if x + half < width {
-                    sum += room.sums[x + half];
-                }
-                if x > half {
-                    sum -= room.sums[x - half - 1];
-                }
-                let columns = ((x + half).min(width - 1) - x.saturating_sub(half) + 1) as u32;
+        let reach = (window / BLOCK / 2).max(1);
+        self.compare(plane, reach, |room, across, down| {
+            room.measure_blocks(plane, across, down, |mean, _, _, _| mean);
+            room.smooth_thresholds(across, down, reach);
+            for threshold in &mut room.thresholds {
                 // A shade darker than the mean, or flat paper would be half dark.
-                let dark = u32::from(*pixel) * rows * columns * 20 < sum * 19;
-                words[x / WORD_BITS] |= Word::from(dark) << (x % WORD_BITS);
+                *threshold -= *threshold / 20;
             }
-        }
-        self.room = room;
+        });
     }
 
     /// One threshold for the whole picture, where it parts the pixels best into two heaps (Otsu). For clean pictures and for
@@ -177,8 +152,16 @@ impl Bits {
 }
 
 impl Room {
-    /// The mean of every square, where one can be told: a flat square is as its darker neighbours say, else it is paper.
-    fn measure_blocks(&mut self, plane: Plane<'_>, across: usize, down: usize) {
+    /// The mean of every block, as `judge` sees it from the mean, the darkest and the lightest pixel, and the means of the
+    /// blocks above, to the left and between, as far as there are any.
+    #[inline(never)]
+    fn measure_blocks(
+        &mut self,
+        plane: Plane<'_>,
+        across: usize,
+        down: usize,
+        judge: impl Fn(u8, u8, u8, Option<[u8; 3]>) -> u8,
+    ) {
         let columns = across * BLOCK;
         self.means.resize(across * down, 0);
         for block_row in 0..down {
@@ -197,49 +180,60 @@ impl Room {
                     *high = (*high).max(*pixel);
                 }
             }
-            let squares = self.column_sums.chunks_exact(BLOCK).zip(self.lows.chunks_exact(BLOCK));
-            for (block, ((sums, lows), highs)) in squares.zip(self.highs.chunks_exact(BLOCK)).enumerate() {
+            let blocks = self.column_sums.chunks_exact(BLOCK).zip(self.lows.chunks_exact(BLOCK));
+            for (block, ((sums, lows), highs)) in blocks.zip(self.highs.chunks_exact(BLOCK)).enumerate() {
                 let low = lows.iter().copied().fold(u8::MAX, u8::min);
                 let high = highs.iter().copied().fold(0, u8::max);
+                let mean = (sums.iter().sum::<u16>() / (BLOCK * BLOCK) as u16) as u8;
                 let place = block_row * across + block;
-                self.means[place] = if high - low > FLAT {
-                    (sums.iter().sum::<u16>() / (BLOCK * BLOCK) as u16) as u8
-                } else if block_row > 0 && block > 0 {
-                    let [above, left, corner] =
-                        [place - across, place - 1, place - across - 1].map(|place| u16::from(self.means[place]));
-                    let around = ((above + 2 * left + corner) / 4) as u8;
-                    if low < around { around } else { low / 2 }
-                } else {
-                    low / 2
-                };
+                let has_neighbours = block_row > 0 && block > 0;
+                let neighbours = has_neighbours
+                    .then(|| [place - across, place - 1, place - across - 1].map(|place| self.means[place]));
+                self.means[place] = judge(mean, low, high, neighbours);
             }
         }
     }
 
-    /// The mean of five by five squares, so that thresholds do not jump from square to square.
-    fn smooth_thresholds(&mut self, across: usize, down: usize) {
+    /// The mean over `reach` blocks to every side, so that thresholds do not jump from block to block. At the border it is that
+    /// of the nearest block with all its neighbours.
+    #[inline(never)]
+    fn smooth_thresholds(&mut self, across: usize, down: usize, reach: usize) {
+        let side = 2 * reach + 1;
         self.thresholds.resize(across * down, 0);
         self.sums.clear();
         self.sums.resize(across, 0);
         let means = &self.means;
         let row = |y: usize| &means[y * across..][..across];
-        for y in 0..5 {
+        for y in 0..side {
             add(&mut self.sums, row(y));
         }
         for y in 0..down {
-            // The window stays inside: at the border it is that of the nearest square with two neighbours on each side.
-            if y > 2 && y < down - 2 {
-                add(&mut self.sums, row(y + 2));
-                for (sum, mean) in self.sums.iter_mut().zip(row(y - 3)) {
+            if y > reach && y < down - reach {
+                add(&mut self.sums, row(y + reach));
+                for (sum, mean) in self.sums.iter_mut().zip(row(y - reach - 1)) {
                     *sum -= u32::from(*mean);
                 }
             }
+            let mut sum: u32 = self.sums[..side].iter().sum();
             for x in 0..across {
-                let middle = x.clamp(2, across - 3);
-                let sum: u32 = self.sums[middle - 2..=middle + 2].iter().sum();
-                self.thresholds[y * across + x] = (sum / 25) as u8;
+                if x > reach && x < across - reach {
+                    sum = sum + self.sums[x + reach] - self.sums[x - reach - 1];
+                }
+                self.thresholds[y * across + x] = (sum / (side * side) as u32) as u8;
             }
         }
+    }
+}
+
+/// A block without contrast is all paper or all ink: ink if its neighbours are lighter, else paper.
+fn unless_flat(mean: u8, low: u8, high: u8, neighbours: Option<[u8; 3]>) -> u8 {
+    if high - low > FLAT {
+        return mean;
+    }
+    let around = neighbours.map(|[above, left, corner]| (u16::from(above) + 2 * u16::from(left) + u16::from(corner)) / 4);
+    match around {
+        Some(around) if u16::from(low) < around => around as u8,
+        _ => low / 2,
     }
 }
 
@@ -250,6 +244,7 @@ fn add(sums: &mut [u32], row: &[u8]) {
 }
 
 /// Compares a row with the thresholds of its squares, eight pixels at a time.
+#[inline(never)]
 fn compare_blocks(row: &[u8], thresholds: &[u8], words: &mut [Word]) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -259,7 +254,7 @@ fn compare_blocks(row: &[u8], thresholds: &[u8], words: &mut [Word]) {
     {
         let mut dark = 0;
         for (block, (pixels, threshold)) in pixels.chunks_exact(BLOCK).zip(thresholds).enumerate() {
-            let pixels = u64::from_le_bytes(std::array::from_fn(|at| pixels[at]));
+            let Ok(pixels) = pixels.try_into().map(u64::from_le_bytes) else { continue };
             let threshold = u64::from(*threshold) * EACH;
             // Byte by byte `pixel <= threshold`: by the high bits where they differ, else by the borrow of the low ones.
             let difference = (threshold | HIGH) - (pixels & !HIGH);

@@ -30,17 +30,16 @@ impl Found {
         self.module_size *= times;
     }
 
-    /// Whether a place lies in the box around the code.
+    /// Whether a place lies inside the code.
     pub(crate) fn covers(&self, x: f32, y: f32) -> bool {
-        let within = |axis: usize, at: f32| {
-            let along = self.corners.map(|corner| corner[axis]);
-            let [low, high] = [along.into_iter().reduce(f32::min), along.into_iter().reduce(f32::max)];
-            low.is_some_and(|low| low <= at) && high.is_some_and(|high| at <= high)
-        };
-        within(0, x) && within(1, y)
+        let [a, b, c, d] = self.corners;
+        // On the same side of all four edges.
+        let sides = [(a, b), (b, c), (c, d), (d, a)]
+            .map(|(from, to)| (to[0] - from[0]) * (y - from[1]) - (to[1] - from[1]) * (x - from[0]));
+        sides.iter().all(|side| *side >= 0.0) || sides.iter().all(|side| *side <= 0.0)
     }
 
-    /// Whether two finds are one code seen twice: the same content, the middle of one within the other's box.
+    /// Whether two finds are one code seen twice: the same content, the middle of one within the other.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let middle = |axis: usize| other.corners.iter().map(|corner| corner[axis]).sum::<f32>() / 4.0;
         self.content.bytes == other.content.bytes && self.covers(middle(0), middle(1))
@@ -57,8 +56,9 @@ pub(crate) struct Seen {
 
 /// Finds the dark-on-light codes. `gray` is what the bits were made of: codes that do not read in bits are looked at again
 /// in it.
-pub(crate) fn detect(bits: &Bits, gray: Shade<'_>, budget: &Budget) -> Seen {
-    let (patterns, matrix) = finder::patterns(bits, budget);
+/// What lies in codes that are `known` is not looked at.
+pub(crate) fn detect(bits: &Bits, gray: Shade<'_>, budget: &Budget, known: &[Found]) -> Seen {
+    let (patterns, matrix) = finder::patterns(bits, budget, |x, y| known.iter().any(|code| code.covers(x, y)));
     let mut seen = Seen::default();
     let mut failed = Vec::new();
     let mut used: Vec<Pattern> = Vec::new();

@@ -23,16 +23,21 @@ pub(crate) struct Budget {
 /// Every how many rows is looked at. The middle of an eye is three modules high.
 const ROW_STEP: usize = 3;
 
-/// Finds the finder patterns of a picture. The matrix is made when there is something to measure, and comes back with them.
-pub(crate) fn patterns(bits: &Bits, budget: &Budget) -> (Vec<Pattern>, Option<Matrix>) {
+/// Finds the finder patterns of a picture, but for places that are taken. The matrix is made when there is something to measure, and comes back with them.
+#[inline(never)]
+pub(crate) fn patterns(
+    bits: &Bits,
+    budget: &Budget,
+    is_taken: impl Fn(f32, f32) -> bool,
+) -> (Vec<Pattern>, Option<Matrix>) {
     let mut patterns: Vec<Pattern> = Vec::new();
     let mut matrix = None;
     let mut edges = Vec::new();
     let (mut candidates, mut measured) = (0, 0);
     for y in (ROW_STEP - 1..bits.height()).step_by(ROW_STEP) {
         find_edges(bits.row(y), bits.width(), &mut edges);
-        for start in (0..edges.len().saturating_sub(5)).step_by(2) {
-            let [a, b, c, d, e, f]: [u32; 6] = std::array::from_fn(|at| edges[start + at]);
+        for window in edges.windows(6).step_by(2) {
+            let &[a, b, c, d, e, f] = window else { continue };
             if !is_eye([b - a, c - b, d - c, e - d, f - e]) {
                 continue;
             }
@@ -45,7 +50,7 @@ pub(crate) fn patterns(bits: &Bits, budget: &Budget) -> (Vec<Pattern>, Option<Ma
                 let (across, down) = (x as f32 - old.x, y as f32 - old.y);
                 across * across + down * down < (old.size * old.size) as f32 / 4.0
             };
-            if patterns.iter().any(is_known) {
+            if patterns.iter().any(is_known) || is_taken(x as f32, y as f32) {
                 continue;
             }
             let Some(middle) = middle_of_column(bits, x as i32, y as i32, width as i32) else {
@@ -77,6 +82,7 @@ fn is_same(one: &Pattern, other: &Pattern) -> bool {
 }
 
 /// Where a row changes between light and dark: into the dark at even places, out of it at odd ones.
+#[inline(never)]
 fn find_edges(row: &[Word], width: usize, edges: &mut Vec<u32>) {
     edges.clear();
     let mut last = 0; // Left of the row is light.
@@ -115,6 +121,7 @@ fn is_eye(runs: [u32; 5]) -> bool {
 }
 
 /// The middle of the eye in the column through its middle, if it is one in that direction too.
+#[inline(never)]
 fn middle_of_column(bits: &Bits, x: i32, y: i32, width: i32) -> Option<i32> {
     let reach = 3 * width;
     let step = |mut y: i32, direction: i32, dark: bool| {
@@ -163,7 +170,7 @@ mod tests {
     fn eyes_are_found_in_the_middle() {
         for scale in [1, 2, 5, 11] {
             let bits = Bits::from_fn(9 * scale, 9 * scale, |x, y| eye(x, y, scale));
-            let (found, _) = patterns(&bits, &ALL);
+            let (found, _) = patterns(&bits, &ALL, |_, _| false);
             let [one] = found.as_slice() else { panic!("{found:?} at {scale}") };
             let middle = 4.5 * scale as f32;
             assert!((one.x - middle).abs() < 0.6 && (one.y - middle).abs() < 0.6, "{one:?} at {scale}");
@@ -174,14 +181,14 @@ mod tests {
     #[test]
     fn work_ends_with_the_budget() {
         let bits = Bits::from_fn(900, 900, |x, y| eye(x, y, 1));
-        assert_eq!(patterns(&bits, &ALL).0.len(), 100);
-        assert!(patterns(&bits, &Budget { measured: 7, ..ALL }).0.len() <= 7);
-        assert!(patterns(&bits, &Budget { candidates: 3, ..ALL }).0.len() <= 3);
+        assert_eq!(patterns(&bits, &ALL, |_, _| false).0.len(), 100);
+        assert!(patterns(&bits, &Budget { measured: 7, ..ALL }, |_, _| false).0.len() <= 7);
+        assert!(patterns(&bits, &Budget { candidates: 3, ..ALL }, |_, _| false).0.len() <= 3);
     }
 
     #[test]
     fn bars_are_no_eyes() {
         let bits = Bits::from_fn(90, 90, |x, _| eye(x, 4, 2));
-        assert!(patterns(&bits, &ALL).0.is_empty());
+        assert!(patterns(&bits, &ALL, |_, _| false).0.is_empty());
     }
 }

@@ -90,17 +90,25 @@ impl<'a> Plane<'a> {
             return;
         }
         match times {
-            2 => self.shrink_by_two(into),
+            2 => self.shrink_by::<2>(into),
+            3 => self.shrink_by::<3>(into),
+            4 => self.shrink_by::<4>(into),
             _ => self.shrink_by_any(times, into),
         }
     }
 
-    fn shrink_by_two(&self, into: &mut Gray) {
+    /// With a number that is known beforehand, the compiler takes many pixels at a time.
+    #[inline(never)]
+    fn shrink_by<const TIMES: usize>(&self, into: &mut Gray) {
+        let mut sums = vec![0_u16; into.width * TIMES];
+        let half = (TIMES * TIMES / 2) as u16;
         for (y, row) in into.pixels.chunks_exact_mut(into.width).enumerate() {
-            let (upper, lower) = (self.row(2 * y), self.row(2 * y + 1));
-            for ((pixel, upper), lower) in row.iter_mut().zip(upper.chunks_exact(2)).zip(lower.chunks_exact(2)) {
-                let sum = u16::from(upper[0]) + u16::from(upper[1]) + u16::from(lower[0]) + u16::from(lower[1]);
-                *pixel = ((sum + 2) >> 2) as u8;
+            let source: [&[u8]; TIMES] = std::array::from_fn(|below| self.row(TIMES * y + below));
+            for (x, sum) in sums.iter_mut().enumerate() {
+                *sum = source.iter().map(|row| u16::from(row[x])).sum();
+            }
+            for (pixel, sums) in row.iter_mut().zip(sums.chunks_exact(TIMES)) {
+                *pixel = ((sums.iter().sum::<u16>() + half) / (TIMES * TIMES) as u16) as u8;
             }
         }
     }
@@ -123,33 +131,46 @@ impl<'a> Plane<'a> {
         }
     }
 
-    /// A picture `times` / 2 times as large, with straight lines between the pixels.
+    /// A picture `halves` / 2 times as large, with straight lines between the pixels.
+    #[inline(never)]
     pub(crate) fn enlarge(&self, halves: usize, into: &mut Gray) {
         into.resize(self.width * halves / 2, self.height * halves / 2);
-        let step = 2.0 / halves as f32;
+        // Where a pixel of the result lies between two of ours, in 256ths.
+        let between = |at: usize, end: usize| {
+            let place = ((2 * at + 1) * 256 / halves).saturating_sub(128);
+            let low = (place / 256).min(end - 1);
+            (low, (low + 1).min(end - 1), (place % 256) as u32)
+        };
+        let columns: Vec<(usize, usize, u32)> = (0..into.width).map(|x| between(x, self.width)).collect();
+        let mut blended = vec![0_u32; self.width];
         for (y, row) in into.pixels.chunks_exact_mut(into.width.max(1)).enumerate() {
-            for (x, pixel) in row.iter_mut().enumerate() {
-                *pixel = (self.at((x as f32 + 0.5) * step, (y as f32 + 0.5) * step) + 0.5) as u8;
+            let (upper, lower, down) = between(y, self.height);
+            for ((sum, upper), lower) in blended.iter_mut().zip(self.row(upper)).zip(self.row(lower)) {
+                *sum = u32::from(*upper) * (256 - down) + u32::from(*lower) * down;
+            }
+            for (pixel, (left, right, across)) in row.iter_mut().zip(&columns) {
+                *pixel = ((blended[*left] * (256 - across) + blended[*right] * across + (1 << 15)) >> 16) as u8;
             }
         }
     }
 
-    /// Twice the picture less a blurred copy: what a lens has smeared over a pixel or two comes back out.
+    /// Three times the picture less twice a blurred copy: what a lens has smeared over a pixel or two comes back out.
+    #[inline(never)]
     pub(crate) fn sharpen(&self, into: &mut Gray) {
         into.resize(self.width, self.height);
-        let width = self.width;
-        let mut columns = vec![0_u16; width];
-        for y in 0..self.height {
-            let rows = [y.saturating_sub(1), y, (y + 1).min(self.height - 1)].map(|y| self.row(y));
-            for (x, column) in columns.iter_mut().enumerate() {
-                *column = u16::from(rows[0][x]) + 2 * u16::from(rows[1][x]) + u16::from(rows[2][x]);
+        // A column more on either side, so that the edge is a row like any other.
+        let mut columns = vec![0_i16; self.width + 2];
+        for (y, out) in into.pixels.chunks_exact_mut(self.width).enumerate() {
+            let [above, here, below] = [y.saturating_sub(1), y, (y + 1).min(self.height - 1)].map(|y| self.row(y));
+            for (((column, above), here), below) in columns[1..].iter_mut().zip(above).zip(here).zip(below) {
+                *column = i16::from(*above) + 2 * i16::from(*here) + i16::from(*below);
             }
-            let out = &mut into.pixels[y * width..][..width];
-            for (x, pixel) in out.iter_mut().enumerate() {
-                let (left, right) = (columns[x.saturating_sub(1)], columns[(x + 1).min(width - 1)]);
-                let blurred = i32::from((left + 2 * columns[x] + right) >> 4);
-                let here = i32::from(rows[1][x]);
-                *pixel = (here + 2 * (here - blurred)).clamp(0, 255) as u8;
+            columns[0] = columns[1];
+            columns[self.width + 1] = columns[self.width];
+            let around = columns.iter().zip(&columns[1..]).zip(&columns[2..]);
+            for ((pixel, here), ((left, middle), right)) in out.iter_mut().zip(here).zip(around) {
+                let blurred = (left + 2 * middle + right) >> 4;
+                *pixel = (3 * i16::from(*here) - 2 * blurred).clamp(0, 255) as u8;
             }
         }
     }

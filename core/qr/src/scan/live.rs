@@ -1,8 +1,8 @@
-//! A running camera: the likely ways to look in every frame, one of the others in turns.
+//! A running camera: the likely ways to look in every frame, the others in turns.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::{Desk, EXTRA, Known, Pass, Threshold, Treatment};
+use super::{Desk, Known, Pass, Threshold, Treatment};
 use crate::decoder::Pattern;
 use crate::detect::{Found, LIVE};
 use crate::luma::Plane;
@@ -16,20 +16,24 @@ const SURE_PERCENT: u32 = 60;
 const DARK: u8 = 45;
 /// Modules narrower than this, in pixels, read badly: come closer.
 const NARROW_MODULE: f32 = 2.2;
-/// The layers of every frame, the quickest first.
-const PLAIN: [Pass; 3] = [Pass::plain(3), Pass::plain(1), Pass::plain(2)];
-/// One of these in each frame that gave nothing.
-const IN_TURNS: [Pass; 10] = [
+/// The layers of a frame, the quickest first.
+const PLAIN: [Pass; 3] = [Pass::plain(4), Pass::plain(2), Pass::plain(1)];
+/// Quick ways, one of them after all the layers.
+const QUICK: [Pass; 6] = [
+    Pass::plain(2).treated(Treatment::Sharpen),
     Pass::plain(2).inverted(),
-    EXTRA[1],
-    EXTRA[2],
-    EXTRA[0],
-    EXTRA[3],
+    Pass::plain(4).by(Threshold::LocalMean(32)),
+    Pass::plain(2).by(Threshold::LocalMean(8)),
+    Pass::plain(4).treated(Treatment::Sharpen),
+    Pass::plain(4).by(Threshold::LocalMean(8)).inverted(),
+];
+/// Ways that look at every pixel, one of them in place of the largest layer in every second frame.
+const THOROUGH: [Pass; 5] = [
+    Pass::plain(1).treated(Treatment::Sharpen),
     Pass::plain(1).inverted(),
-    EXTRA[4],
-    EXTRA[6],
-    EXTRA[9],
-    Pass::plain(3).by(Threshold::LocalMean(8)).inverted(),
+    Pass::plain(1).by(Threshold::One),
+    Pass::plain(1).by(Threshold::LocalMean(32)),
+    Pass::plain(1).by(Threshold::LocalMean(8)),
 ];
 
 /// What a frame showed.
@@ -74,6 +78,7 @@ pub struct Live {
     desk: Desk,
     /// Frames so far.
     now: u32,
+    /// Frames that gave nothing: each is looked at a little differently.
     turn: usize,
     /// The way that read a code last: it will again.
     lucky: Option<Pass>,
@@ -102,20 +107,26 @@ impl Live {
         self.now = self.now.wrapping_add(1);
         let mut known = Known::default();
         let mut narrow = f32::INFINITY;
-        let passes = self.lucky.into_iter().chain(PLAIN.into_iter().filter(|pass| Some(*pass) != self.lucky));
-        for pass in passes {
+        let turn = self.turn / 2;
+        let ways = if self.turn % 2 == 0 {
+            [PLAIN[0], PLAIN[1], PLAIN[2], QUICK[turn % QUICK.len()]]
+        } else {
+            [PLAIN[0], PLAIN[1], THOROUGH[turn % THOROUGH.len()], QUICK[(turn + QUICK.len() / 2) % QUICK.len()]]
+        };
+        let lucky = self.lucky.take();
+        for pass in lucky.into_iter().chain(ways.into_iter().filter(|pass| Some(*pass) != lucky)) {
             if !pass.is_sensible_for(plane) {
                 continue;
             }
-            known.add(self.desk.look(plane, pass, &LIVE));
+            known.look(&mut self.desk, plane, pass, &LIVE);
             if !known.codes.is_empty() {
                 self.lucky = Some(pass);
                 break;
             }
         }
         if known.codes.is_empty() {
-            self.lucky = None;
-            self.look_otherwise(plane, &mut known);
+            self.turn += 1;
+            self.look_closer(plane, &mut known);
         }
         for pattern in &known.left_over {
             narrow = narrow.min(pattern.size as f32 / 7.0);
@@ -131,39 +142,20 @@ impl Live {
         Update { codes, hints }
     }
 
-    /// One of the other ways: a closer look at what looked like a code in the last frame, or the next in turn.
-    fn look_otherwise(&mut self, plane: Plane<'_>, known: &mut Known) {
-        self.turn += 1;
-        if let Some(region) = self.region.filter(|_| self.turn % 2 == 0)
-            && let Some((part, corner)) = crop(plane, region)
-        {
-            // Another picture for the desk.
-            self.desk.clear();
-            let pass = if self.turn % 4 == 0 {
-                Pass::plain(1).treated(Treatment::Enlarge(3))
-            } else {
-                Pass::plain(1).treated(Treatment::Sharpen)
-            };
-            let mut seen = self.desk.look(part, pass, &LIVE);
-            for found in &mut seen.found {
-                found.corners = found.corners.map(|[x, y]| [x + corner[0] as f32, y + corner[1] as f32]);
-            }
-            seen.left_over.clear();
-            known.add(seen);
+    /// Looks at what seemed to be a code in the last frame, larger or sharper.
+    fn look_closer(&mut self, plane: Plane<'_>, known: &mut Known) {
+        let Some((part, [left, top])) = self.region.and_then(|region| crop(plane, region)) else {
             return;
+        };
+        // Another picture for the desk.
+        self.desk.clear();
+        let treatment = if self.turn % 2 == 0 { Treatment::Enlarge(3) } else { Treatment::Sharpen };
+        let mut seen = self.desk.look(part, Pass::plain(1).treated(treatment), &LIVE, &[]);
+        for found in &mut seen.found {
+            found.corners = found.corners.map(|[x, y]| [x + left as f32, y + top as f32]);
         }
-        for _ in 0..IN_TURNS.len() {
-            let pass = IN_TURNS[self.turn % IN_TURNS.len()];
-            if pass.is_sensible_for(plane) {
-                let seen = self.desk.look(plane, pass, &LIVE);
-                if !seen.found.is_empty() {
-                    self.lucky = Some(pass);
-                }
-                known.add(seen);
-                return;
-            }
-            self.turn += 1;
-        }
+        seen.left_over.clear();
+        known.add(seen);
     }
 
     fn is_news(&mut self, found: &Found) -> bool {
@@ -207,7 +199,7 @@ fn around(patterns: &[Pattern]) -> Option<[i32; 4]> {
 fn crop(plane: Plane<'_>, [left, top, right, bottom]: [i32; 4]) -> Option<(Plane<'_>, [usize; 2])> {
     let [left, top] = [left, top].map(|edge| edge.max(0) as usize);
     let (width, height) = ((right.max(0) as usize).checked_sub(left)?, (bottom.max(0) as usize).checked_sub(top)?);
-    let is_part = width * height * 3 < plane.width() * plane.height();
+    let is_part = width * height * 5 < plane.width() * plane.height();
     let part = plane.crop(left, top, width, height).filter(|_| is_part)?;
     Some((part, [left, top]))
 }
