@@ -40,19 +40,18 @@ impl Shade<'_> {
 
 /// Reads the code that has these finder patterns, and says where its corners are and how many modules it has a side.
 pub(crate) fn read(shade: Shade<'_>, triple: &Triple) -> Option<(Content, [[f32; 2]; 4], usize)> {
-    likely_sides(shade, triple).into_iter().find_map(|side| {
-        let template = Template::of(side)?;
-        let mut grid = Grid::of(triple, side);
+    likely_grids(shade, triple).into_iter().find_map(|mut grid| {
+        let template = Template::of(grid.side)?;
         grid.fit(shade, &template);
         grid.bend(shade, &template);
         let values = grid.sample(shade);
-        let content = CONTRASTS.iter().find_map(|contrast| decide(&values, side, *contrast).read())?;
-        Some((content, grid.corners(), side))
+        let content = CONTRASTS.iter().find_map(|contrast| decide(&values, grid.side, *contrast).read())?;
+        Some((content, grid.corners(), grid.side))
     })
 }
 
-/// The sides for which the timing patterns show most, among those near what the distance of the finders suggests.
-fn likely_sides(shade: Shade<'_>, triple: &Triple) -> Vec<usize> {
+/// The grids whose timing patterns show most, of the sides near what the distance of the finders suggests.
+fn likely_grids(shade: Shade<'_>, triple: &Triple) -> Vec<Grid> {
     let Triple { top_left, top_right, bottom_left } = triple;
     let across = (top_right.x - top_left.x).hypot(top_right.y - top_left.y);
     let down = (bottom_left.x - top_left.x).hypot(bottom_left.y - top_left.y);
@@ -63,13 +62,16 @@ fn likely_sides(shade: Shade<'_>, triple: &Triple) -> Vec<usize> {
     let guess = (across + down) / 2.0 / (size / 7.0) + 7.0;
     let version = (((guess - 17.0) / 4.0).round() as i32).clamp(1, 40);
     let reach = 1 + version / 6;
-    let mut sides: Vec<(f32, usize)> = (version - reach..=version + reach)
+    let mut grids: Vec<(f32, Grid)> = (version - reach..=version + reach)
         .map(|version| (17 + 4 * version) as usize)
         .filter(|side| SIDES.contains(side))
-        .map(|side| (Grid::of(triple, side).timing(shade), side))
+        .map(|side| {
+            let mut grid = Grid::of(triple, side);
+            (grid.sag(shade), grid)
+        })
         .collect();
-    sides.sort_by(|one, other| other.0.total_cmp(&one.0));
-    sides.into_iter().take(SIDES_TRIED).map(|(_, side)| side).collect()
+    grids.sort_by(|one, other| other.0.total_cmp(&one.0));
+    grids.into_iter().take(SIDES_TRIED).map(|(_, grid)| grid).collect()
 }
 
 /// The modules that every code of a side shares.
@@ -129,6 +131,9 @@ struct Grid {
     side: usize,
     /// The pixels of the middles of the three finders and of the place where the fourth would be; clockwise.
     anchors: [[f32; 2]; 4],
+    /// How far, in pixels, paper on a bottle lies beside the straight lines half-way between the anchors: along the rows, and
+    /// along the columns.
+    sag: [[f32; 2]; 2],
     bend: Option<Bend>,
 }
 
@@ -146,12 +151,12 @@ impl Grid {
         let fourth =
             [top_right.x + bottom_left.x - top_left.x, top_right.y + bottom_left.y - top_left.y];
         let anchors = [[top_left.x, top_left.y], [top_right.x, top_right.y], fourth, [bottom_left.x, bottom_left.y]];
-        Self { side, anchors, bend: None }
+        Self { side, anchors, sag: [[0.0; 2]; 2], bend: None }
     }
 
     /// The map from modules to pixels, as it is for the anchors now.
     fn map(&self) -> Map {
-        Map::of(self.side, self.anchors)
+        Map::of(self.side, self.anchors, self.sag)
     }
 
     fn module_size(&self) -> f32 {
@@ -165,17 +170,47 @@ impl Grid {
         template.points.iter().map(|(u, v, dark)| -dark * shade.nearest(map.at(*u, *v))).sum()
     }
 
-    /// How well the timing patterns alternate, per module.
-    fn timing(&self, shade: Shade<'_>) -> f32 {
+    /// How well a timing pattern alternates, per module: that of the row, or that of the column.
+    fn timing(&self, shade: Shade<'_>, of_column: bool) -> f32 {
         let map = self.map();
         let sum: f32 = (8..self.side - 8)
             .map(|at| {
                 let along = at as f32 + 0.5;
-                let light = shade.nearest(map.at(along, 6.5)) + shade.nearest(map.at(6.5, along));
+                let place = if of_column { map.at(6.5, along) } else { map.at(along, 6.5) };
+                let light = shade.nearest(place);
                 if at % 2 == 0 { -light } else { light }
             })
             .sum();
         sum / (self.side - 16) as f32
+    }
+
+    /// Bends rows and columns until the timing patterns alternate, and says how well they do.
+    fn sag(&mut self, shade: Shade<'_>) -> f32 {
+        let module = self.module_size();
+        let mut sum = 0.0;
+        for of_column in [false, true] {
+            let mut best = (self.timing(shade, of_column), [0.0; 2]);
+            let straight = best.0;
+            let mut tried = self.clone();
+            for down in -10..=10 {
+                for across in -10..=10 {
+                    let sag = [across as f32 * 0.4 * module, down as f32 * 0.4 * module];
+                    tried.sag[usize::from(of_column)] = sag;
+                    let score = tried.timing(shade, of_column);
+                    if score > best.0 {
+                        best = (score, sag);
+                    }
+                }
+            }
+            // Of so many tries one is a little better by chance.
+            if best.0 > straight * 1.25 + 8.0 {
+                self.sag[usize::from(of_column)] = best.1;
+                sum += best.0 - 8.0;
+            } else {
+                sum += straight;
+            }
+        }
+        sum
     }
 
     /// Moves the anchors to where the known modules fit best: first the one that was only guessed, then all.
@@ -206,6 +241,16 @@ impl Grid {
                         if score > best {
                             (best, *self) = (score, moved);
                         }
+                    }
+                }
+            }
+            for which in 0..4 {
+                for direction in [-1.0, 1.0] {
+                    let mut moved = self.clone();
+                    moved.sag[which / 2][which % 2] += direction * step * module;
+                    let score = moved.score(shade, template);
+                    if score > best {
+                        (best, *self) = (score, moved);
                     }
                 }
             }
@@ -303,16 +348,17 @@ impl Bend {
     }
 }
 
-/// A square in perspective: (a·u + b·v + c) / (g·u + h·v + 1) for each axis.
+/// A square in perspective, (a·u + b·v + c) / (g·u + h·v + 1) for each axis, and bent in a parabola both ways.
 struct Map {
     rows: [[f32; 3]; 2],
     below: [f32; 2],
     scale: f32,
+    sag: [[f32; 2]; 2],
 }
 
 impl Map {
     /// The map that takes the middles of the finders of a symbol to the anchors.
-    fn of(side: usize, [p0, p1, p2, p3]: [[f32; 2]; 4]) -> Self {
+    fn of(side: usize, [p0, p1, p2, p3]: [[f32; 2]; 4], sag: [[f32; 2]; 2]) -> Self {
         let [d1, d2, sum] = [
             [p1[0] - p2[0], p1[1] - p2[1]],
             [p3[0] - p2[0], p3[1] - p2[1]],
@@ -324,13 +370,17 @@ impl Map {
         let row = |axis: usize| {
             [p1[axis] - p0[axis] + g * p1[axis], p3[axis] - p0[axis] + h * p3[axis], p0[axis]]
         };
-        Self { rows: [row(0), row(1)], below: [g, h], scale: 1.0 / (side - 7) as f32 }
+        Self { rows: [row(0), row(1)], below: [g, h], scale: 1.0 / (side - 7) as f32, sag }
     }
 
     fn at(&self, u: f32, v: f32) -> [f32; 2] {
         let (u, v) = ((u - 3.5) * self.scale, (v - 3.5) * self.scale);
         let below = self.below[0] * u + self.below[1] * v + 1.0;
-        self.rows.map(|[a, b, c]| (a * u + b * v + c) / below)
+        let [along_rows, along_columns] = [u, v].map(|at| 4.0 * at * (1.0 - at));
+        std::array::from_fn(|axis| {
+            let [a, b, c] = self.rows[axis];
+            (a * u + b * v + c) / below + along_rows * self.sag[0][axis] + along_columns * self.sag[1][axis]
+        })
     }
 }
 
