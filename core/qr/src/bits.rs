@@ -154,7 +154,6 @@ impl Bits {
 impl Room {
     /// The mean of every block, as `judge` sees it from the mean, the darkest and the lightest pixel, and the means of the
     /// blocks above, to the left and between, as far as there are any.
-    #[inline(never)]
     fn measure_blocks(
         &mut self,
         plane: Plane<'_>,
@@ -196,7 +195,6 @@ impl Room {
 
     /// The mean over `reach` blocks to every side, so that thresholds do not jump from block to block. At the border it is that
     /// of the nearest block with all its neighbours.
-    #[inline(never)]
     fn smooth_thresholds(&mut self, across: usize, down: usize, reach: usize) {
         let side = 2 * reach + 1;
         self.thresholds.resize(across * down, 0);
@@ -244,7 +242,6 @@ fn add(sums: &mut [u32], row: &[u8]) {
 }
 
 /// Compares a row with the thresholds of its squares, eight pixels at a time.
-#[inline(never)]
 fn compare_blocks(row: &[u8], thresholds: &[u8], words: &mut [Word]) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;

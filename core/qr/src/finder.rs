@@ -6,7 +6,7 @@ use crate::bits::{Bits, Word};
 use crate::decoder::{Matrix, Pattern};
 
 /// How much work may go into one picture. It depends on the picture alone, so the same picture gives the same answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Budget {
     /// Stretches of pixels in a row that look like an eye.
     pub(crate) candidates: usize,
@@ -20,20 +20,41 @@ pub(crate) struct Budget {
     pub(crate) fitted: usize,
 }
 
+impl Budget {
+    /// What of it a purse still pays for.
+    pub(crate) fn within(&self, purse: &Self) -> Self {
+        Self {
+            candidates: self.candidates.min(purse.candidates),
+            measured: self.measured.min(purse.measured),
+            patterns: self.patterns.min(purse.patterns),
+            triples: self.triples.min(purse.triples),
+            fitted: self.fitted.min(purse.fitted),
+        }
+    }
+
+    /// Takes out of the purse what was spent; patterns are kept, not spent.
+    pub(crate) fn pay(&mut self, spent: &Self) {
+        self.candidates = self.candidates.saturating_sub(spent.candidates);
+        self.measured = self.measured.saturating_sub(spent.measured);
+        self.triples = self.triples.saturating_sub(spent.triples);
+        self.fitted = self.fitted.saturating_sub(spent.fitted);
+    }
+}
+
 /// Every how many rows is looked at. The middle of an eye is three modules high.
 const ROW_STEP: usize = 3;
 
-/// Finds the finder patterns of a picture, but for places that are taken. The matrix is made when there is something to measure, and comes back with them.
-#[inline(never)]
+/// Finds the finder patterns of a picture, but for places that are taken. The matrix is made when there is something to measure, and comes
+/// back with them and with what was spent.
 pub(crate) fn patterns(
     bits: &Bits,
     budget: &Budget,
     is_taken: impl Fn(f32, f32) -> bool,
-) -> (Vec<Pattern>, Option<Matrix>) {
+) -> (Vec<Pattern>, Option<Matrix>, Budget) {
     let mut patterns: Vec<Pattern> = Vec::new();
     let mut matrix = None;
     let mut edges = Vec::new();
-    let (mut candidates, mut measured) = (0, 0);
+    let mut spent = Budget::default();
     for y in (ROW_STEP - 1..bits.height()).step_by(ROW_STEP) {
         find_edges(bits.row(y), bits.width(), &mut edges);
         for window in edges.windows(6).step_by(2) {
@@ -41,10 +62,10 @@ pub(crate) fn patterns(
             if !is_eye([b - a, c - b, d - c, e - d, f - e]) {
                 continue;
             }
-            candidates += 1;
-            if candidates > budget.candidates {
-                return (patterns, matrix);
+            if spent.candidates >= budget.candidates {
+                return (patterns, matrix, spent);
             }
+            spent.candidates += 1;
             let (x, width) = ((c + d) / 2, f - a);
             let is_known = |old: &Pattern| {
                 let (across, down) = (x as f32 - old.x, y as f32 - old.y);
@@ -56,10 +77,10 @@ pub(crate) fn patterns(
             let Some(middle) = middle_of_column(bits, x as i32, y as i32, width as i32) else {
                 continue;
             };
-            measured += 1;
-            if measured > budget.measured {
-                return (patterns, matrix);
+            if spent.measured >= budget.measured {
+                return (patterns, matrix, spent);
             }
+            spent.measured += 1;
             if matrix.is_none() {
                 matrix = Matrix::of(bits);
             }
@@ -69,11 +90,11 @@ pub(crate) fn patterns(
                 .and_then(|matrix| matrix.locate(x as f32, middle as f32 + 0.5, 3 * width as i32));
             patterns.extend(found.filter(|found| !patterns.iter().any(|old| is_same(old, found))));
             if patterns.len() >= budget.patterns {
-                return (patterns, matrix);
+                return (patterns, matrix, spent);
             }
         }
     }
-    (patterns, matrix)
+    (patterns, matrix, spent)
 }
 
 fn is_same(one: &Pattern, other: &Pattern) -> bool {
@@ -82,7 +103,6 @@ fn is_same(one: &Pattern, other: &Pattern) -> bool {
 }
 
 /// Where a row changes between light and dark: into the dark at even places, out of it at odd ones.
-#[inline(never)]
 fn find_edges(row: &[Word], width: usize, edges: &mut Vec<u32>) {
     edges.clear();
     let mut last = 0; // Left of the row is light.
@@ -121,7 +141,6 @@ fn is_eye(runs: [u32; 5]) -> bool {
 }
 
 /// The middle of the eye in the column through its middle, if it is one in that direction too.
-#[inline(never)]
 fn middle_of_column(bits: &Bits, x: i32, y: i32, width: i32) -> Option<i32> {
     let reach = 3 * width;
     let step = |mut y: i32, direction: i32, dark: bool| {
@@ -170,7 +189,7 @@ mod tests {
     fn eyes_are_found_in_the_middle() {
         for scale in [1, 2, 5, 11] {
             let bits = Bits::from_fn(9 * scale, 9 * scale, |x, y| eye(x, y, scale));
-            let (found, _) = patterns(&bits, &ALL, |_, _| false);
+            let (found, ..) = patterns(&bits, &ALL, |_, _| false);
             let [one] = found.as_slice() else { panic!("{found:?} at {scale}") };
             let middle = 4.5 * scale as f32;
             assert!((one.x - middle).abs() < 0.6 && (one.y - middle).abs() < 0.6, "{one:?} at {scale}");

@@ -4,7 +4,7 @@
 //! is. So the grid is moved until these modules are where the picture is dark, and the others are judged by what lies
 //! around them. That reads codes that are blurred, tiny, bent or badly printed, where single pixels tell nothing.
 
-use crate::decoder::Triple;
+use crate::decoder::{Pattern, Triple};
 use crate::luma::Plane;
 use crate::modules::{Content, Modules, SIDES, alignment_centres, version_codeword};
 
@@ -53,13 +53,11 @@ pub(crate) fn read(shade: Shade<'_>, triple: &Triple) -> Option<(Content, [[f32;
 /// The grids whose timing patterns show most, of the sides near what the distance of the finders suggests.
 fn likely_grids(shade: Shade<'_>, triple: &Triple) -> Vec<Grid> {
     let Triple { top_left, top_right, bottom_left } = triple;
-    let across = (top_right.x - top_left.x).hypot(top_right.y - top_left.y);
-    let down = (bottom_left.x - top_left.x).hypot(bottom_left.y - top_left.y);
-    let size = (top_left.size + top_right.size + bottom_left.size) as f32 / 3.0;
-    if size <= 0.0 {
-        return Vec::new();
-    }
-    let guess = (across + down) / 2.0 / (size / 7.0) + 7.0;
+    let modules_to = |other: &Pattern| {
+        let size = (top_left.size + other.size).max(1) as f32 / 2.0;
+        (other.x - top_left.x).hypot(other.y - top_left.y) / (size / 7.0)
+    };
+    let guess = (modules_to(top_right) + modules_to(bottom_left)) / 2.0 + 7.0;
     let version = (((guess - 17.0) / 4.0).round() as i32).clamp(1, 40);
     let reach = 1 + version / 6;
     let mut grids: Vec<(f32, Grid)> = (version - reach..=version + reach)
@@ -148,8 +146,14 @@ struct Bend {
 impl Grid {
     fn of(triple: &Triple, side: usize) -> Self {
         let Triple { top_left, top_right, bottom_left } = triple;
+        // What is further away looks smaller. Distance grows evenly over a flat sheet, so the fourth place follows from three.
+        let distance = |pattern: &Pattern| (pattern.size.max(1) as f32).powf(-2.0 / 3.0);
+        let [near, right, below] = [top_left, top_right, bottom_left].map(distance);
+        let far = right + below - near;
+        let is_plausible = far > near.min(right).min(below) / 2.0;
+        let place = |a: f32, b: f32, c: f32| if is_plausible { (right * b + below * c - near * a) / far } else { b + c - a };
         let fourth =
-            [top_right.x + bottom_left.x - top_left.x, top_right.y + bottom_left.y - top_left.y];
+            [place(top_left.x, top_right.x, bottom_left.x), place(top_left.y, top_right.y, bottom_left.y)];
         let anchors = [[top_left.x, top_left.y], [top_right.x, top_right.y], fourth, [bottom_left.x, bottom_left.y]];
         Self { side, anchors, sag: [[0.0; 2]; 2], bend: None }
     }

@@ -33,6 +33,6 @@ pub use luma::Plane;
 pub use modules::{Mode, Part, Segment};
 pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_frame, read_picture};
 pub use render::{MAX_PNG_SIDE, Terminal};
-pub use scan::{Hints, Live, Update, time_passes};
+pub use scan::{Hints, Live, Update};
 pub use scanned::Scanned;
 pub use write::{Level, QUIET_ZONE, Symbol, WriteError};

@@ -98,7 +98,6 @@ impl<'a> Plane<'a> {
     }
 
     /// With a number that is known beforehand, the compiler takes many pixels at a time.
-    #[inline(never)]
     fn shrink_by<const TIMES: usize>(&self, into: &mut Gray) {
         let mut sums = vec![0_u16; into.width * TIMES];
         let half = (TIMES * TIMES / 2) as u16;
@@ -132,7 +131,6 @@ impl<'a> Plane<'a> {
     }
 
     /// A picture `halves` / 2 times as large, with straight lines between the pixels.
-    #[inline(never)]
     pub(crate) fn enlarge(&self, halves: usize, into: &mut Gray) {
         into.resize(self.width * halves / 2, self.height * halves / 2);
         // Where a pixel of the result lies between two of ours, in 256ths.
@@ -155,7 +153,6 @@ impl<'a> Plane<'a> {
     }
 
     /// Three times the picture less twice a blurred copy: what a lens has smeared over a pixel or two comes back out.
-    #[inline(never)]
     pub(crate) fn sharpen(&self, into: &mut Gray) {
         into.resize(self.width, self.height);
         // A column more on either side, so that the edge is a row like any other.

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::bits::Bits;
 use crate::decoder::Pattern;
-use crate::detect::{self, Found, STILL, Seen};
+use crate::detect::{self, Found, STILL, Seen, WHOLE_STILL};
 use crate::finder::Budget;
 use crate::grid::Shade;
 use crate::luma::{Gray, Plane};
@@ -121,16 +121,17 @@ fn look_everywhere(plane: Plane<'_>) -> Vec<Found> {
     let mut desk = Desk::default();
     let mut known = Known::default();
     let layers = [1, 2, 3, 4, 6, 8].into_iter().filter(|times| *times == 1 || longest / times >= SMALLEST_LAYER);
+    let mut purse = WHOLE_STILL;
     for pass in layers.map(Pass::plain) {
-        known.look(&mut desk, plane, pass, &STILL);
-        known.look(&mut desk, plane, pass.inverted(), &STILL);
+        known.look(&mut desk, plane, pass, &STILL, &mut purse);
+        known.look(&mut desk, plane, pass.inverted(), &STILL, &mut purse);
     }
     for pass in EXTRA {
         if known.is_all_explained() {
             break;
         }
         if pass.is_sensible_for(plane) {
-            known.look(&mut desk, plane, pass, &STILL);
+            known.look(&mut desk, plane, pass, &STILL, &mut purse);
         }
     }
     known.codes
@@ -145,9 +146,10 @@ struct Known {
 }
 
 impl Known {
-    /// Looks in one more way, beside what is known.
-    fn look(&mut self, desk: &mut Desk, plane: Plane<'_>, pass: Pass, budget: &Budget) {
-        let seen = desk.look(plane, pass, budget, &self.codes);
+    /// Looks in one more way, beside what is known, and pays for it.
+    fn look(&mut self, desk: &mut Desk, plane: Plane<'_>, pass: Pass, budget: &Budget, purse: &mut Budget) {
+        let seen = desk.look(plane, pass, &budget.within(purse), &self.codes);
+        purse.pay(&seen.spent);
         self.add(seen);
     }
 
@@ -261,20 +263,4 @@ fn layer<'a>(layers: &'a mut Vec<(usize, Gray)>, plane: Plane<'_>, times: usize)
         layers.len() - 1
     });
     &layers[at].1
-}
-
-#[doc(hidden)]
-pub fn time_passes(plane: Plane<'_>, mut clock: impl FnMut() -> f64) -> Vec<(String, f64, usize, usize)> {
-    let mut desk = Desk::default();
-    let mut out = Vec::new();
-    for round in 0..3 {
-        out.clear();
-        desk.clear();
-        for pass in [4, 3, 2, 1].map(Pass::plain).into_iter().flat_map(|pass| [pass, pass.inverted()]).chain(EXTRA) {
-            let start = clock();
-            let seen = desk.look(plane, pass, if round == 1 { &STILL } else { &detect::LIVE }, &[]);
-            out.push((format!("{pass:?}").replace("treatment", "").replace("Pass", ""), clock() - start, seen.found.len(), seen.left_over.len()));
-        }
-    }
-    out
 }

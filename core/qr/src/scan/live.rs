@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Desk, Known, Pass, Threshold, Treatment};
 use crate::decoder::Pattern;
-use crate::detect::{Found, LIVE};
+use crate::detect::{Found, LIVE, WHOLE_FRAME};
+use crate::finder::Budget;
 use crate::luma::Plane;
 use crate::read::Code;
 
@@ -113,12 +114,13 @@ impl Live {
         } else {
             [PLAIN[0], PLAIN[1], THOROUGH[turn % THOROUGH.len()], QUICK[(turn + QUICK.len() / 2) % QUICK.len()]]
         };
+        let mut purse = WHOLE_FRAME;
         let lucky = self.lucky.take();
         for pass in lucky.into_iter().chain(ways.into_iter().filter(|pass| Some(*pass) != lucky)) {
             if !pass.is_sensible_for(plane) {
                 continue;
             }
-            known.look(&mut self.desk, plane, pass, &LIVE);
+            known.look(&mut self.desk, plane, pass, &LIVE, &mut purse);
             if !known.codes.is_empty() {
                 self.lucky = Some(pass);
                 break;
@@ -126,7 +128,7 @@ impl Live {
         }
         if known.codes.is_empty() {
             self.turn += 1;
-            self.look_closer(plane, &mut known);
+            self.look_closer(plane, &mut known, &purse);
         }
         for pattern in &known.left_over {
             narrow = narrow.min(pattern.size as f32 / 7.0);
@@ -143,14 +145,14 @@ impl Live {
     }
 
     /// Looks at what seemed to be a code in the last frame, larger or sharper.
-    fn look_closer(&mut self, plane: Plane<'_>, known: &mut Known) {
+    fn look_closer(&mut self, plane: Plane<'_>, known: &mut Known, purse: &Budget) {
         let Some((part, [left, top])) = self.region.and_then(|region| crop(plane, region)) else {
             return;
         };
         // Another picture for the desk.
         self.desk.clear();
         let treatment = if self.turn % 2 == 0 { Treatment::Enlarge(3) } else { Treatment::Sharpen };
-        let mut seen = self.desk.look(part, Pass::plain(1).treated(treatment), &LIVE, &[]);
+        let mut seen = self.desk.look(part, Pass::plain(1).treated(treatment), &LIVE.within(purse), &[]);
         for found in &mut seen.found {
             found.corners = found.corners.map(|[x, y]| [x + left as f32, y + top as f32]);
         }
