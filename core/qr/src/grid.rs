@@ -10,6 +10,11 @@ use crate::modules::{Content, Modules, SIDES, alignment_centres, version_codewor
 
 /// How many sides are tried, the likeliest first.
 const SIDES_TRIED: usize = 3;
+/// How far apart the known dark and light modules must be, where 1 is ink and paper and 0 is chance.
+const AGREEMENT: f32 = 0.3;
+/// How many places of a timing pattern, and of all known modules, are looked at while a grid is moved.
+const TIMING_PLACES: usize = 45;
+const FIT_PLACES: usize = 350;
 /// How strongly a module is set off against its neighbours, one try each: not at all, and enough to undo blur.
 const CONTRASTS: [f32; 3] = [0.0, 0.5, 1.2];
 
@@ -43,6 +48,9 @@ pub(crate) fn read(shade: Shade<'_>, triple: &Triple) -> Option<(Content, [[f32;
     likely_grids(shade, triple).into_iter().find_map(|mut grid| {
         let template = Template::of(grid.side)?;
         grid.fit(shade, &template);
+        if grid.agreement(shade, &template) < AGREEMENT {
+            return None;
+        }
         grid.bend(shade, &template);
         let values = grid.sample(shade);
         let content = CONTRASTS.iter().find_map(|contrast| decide(&values, grid.side, *contrast).read())?;
@@ -77,6 +85,8 @@ struct Template {
     side: usize,
     /// The middle of each module, in modules, and whether it is dark (1) or light (-1).
     points: Vec<(f32, f32, f32)>,
+    /// Some of them, evenly chosen: enough to fit by.
+    coarse: Vec<(f32, f32, f32)>,
     alignment: Vec<(usize, usize)>,
 }
 
@@ -115,7 +125,10 @@ impl Template {
                 point(along, across, dark);
             }
         }
-        Some(Self { side, points, alignment })
+        // No multiple of the widths of the patterns, so that all parts of them are met.
+        let stride = points.len() / FIT_PLACES * 2 + 1;
+        let coarse = points.iter().copied().step_by(stride).collect();
+        Some(Self { side, points, coarse, alignment })
     }
 }
 
@@ -171,13 +184,34 @@ impl Grid {
 
     fn score(&self, shade: Shade<'_>, template: &Template) -> f32 {
         let map = self.map();
-        template.points.iter().map(|(u, v, dark)| -dark * shade.nearest(map.at(*u, *v))).sum()
+        template.coarse.iter().map(|(u, v, dark)| -dark * shade.nearest(map.at(*u, *v))).sum()
+    }
+
+    /// How far apart the known dark and light modules are, in units of how much all of them vary.
+    fn agreement(&self, shade: Shade<'_>, template: &Template) -> f32 {
+        let map = self.map();
+        let mut sums = [[0.0_f32; 3]; 2];
+        for (u, v, dark) in &template.points {
+            let light = shade.nearest(map.at(*u, *v));
+            let sums = &mut sums[usize::from(*dark > 0.0)];
+            for (sum, value) in sums.iter_mut().zip([1.0, light, light * light]) {
+                *sum += value;
+            }
+        }
+        let [light, dark] = sums;
+        let [count, sum, squares] = [0, 1, 2].map(|at| light[at] + dark[at]);
+        let spread = (squares / count - (sum / count) * (sum / count)).max(1.0).sqrt();
+        (light[1] / light[0] - dark[1] / dark[0]) / (2.0 * spread)
     }
 
     /// How well a timing pattern alternates, per module: that of the row, or that of the column.
     fn timing(&self, shade: Shade<'_>, of_column: bool) -> f32 {
         let map = self.map();
-        let sum: f32 = (8..self.side - 8)
+        // An odd stride keeps dark and light in turns.
+        let stride = (self.side - 16) / TIMING_PLACES * 2 + 1;
+        let places = (8..self.side - 8).step_by(stride);
+        let count = places.len();
+        let sum: f32 = places
             .map(|at| {
                 let along = at as f32 + 0.5;
                 let place = if of_column { map.at(6.5, along) } else { map.at(along, 6.5) };
@@ -185,7 +219,7 @@ impl Grid {
                 if at % 2 == 0 { -light } else { light }
             })
             .sum();
-        sum / (self.side - 16) as f32
+        sum / count as f32
     }
 
     /// Bends rows and columns until the timing patterns alternate, and says how well they do.
