@@ -50,9 +50,7 @@ impl Bits {
     /// Whether a pixel is dark; all around the picture is light.
     pub(crate) fn is_dark(&self, x: i32, y: i32) -> bool {
         let (x, y) = (x as usize, y as usize); // What is negative becomes too large.
-        x < self.width
-            && y < self.height
-            && self.words[y * self.row_words + x / WORD_BITS] >> (x % WORD_BITS) & 1 == 1
+        x < self.width && y < self.height && self.words[y * self.row_words + x / WORD_BITS] >> (x % WORD_BITS) & 1 == 1
     }
 
     /// Light becomes dark and dark light, for codes that are printed the other way round.
@@ -228,7 +226,8 @@ fn unless_flat(mean: u8, low: u8, high: u8, neighbours: Option<[u8; 3]>) -> u8 {
     if high - low > FLAT {
         return mean;
     }
-    let around = neighbours.map(|[above, left, corner]| (u16::from(above) + 2 * u16::from(left) + u16::from(corner)) / 4);
+    let around =
+        neighbours.map(|[above, left, corner]| (u16::from(above) + 2 * u16::from(left) + u16::from(corner)) / 4);
     match around {
         Some(around) if u16::from(low) < around => around as u8,
         _ => low / 2,

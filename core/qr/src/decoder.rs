@@ -85,11 +85,7 @@ pub(crate) fn triples(patterns: &[Pattern]) -> Vec<Triple> {
     let pattern = |found: ConcentricPattern| Pattern { x: found.p.x, y: found.p.y, size: found.size };
     GenerateFinderPatternSets(&mut patterns)
         .into_iter()
-        .map(|set| Triple {
-            top_left: pattern(set.tl),
-            top_right: pattern(set.tr),
-            bottom_left: pattern(set.bl),
-        })
+        .map(|set| Triple { top_left: pattern(set.tl), top_right: pattern(set.tr), bottom_left: pattern(set.bl) })
         .collect()
 }
 

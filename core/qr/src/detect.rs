@@ -79,9 +79,9 @@ pub(crate) fn detect(bits: &Bits, gray: Shade<'_>, budget: &Budget, known: &[Fou
             if parts.iter().any(|part| used.contains(part)) {
                 continue;
             }
-            let read = matrix.sample(&triple).and_then(|(modules, corners)| {
-                Some(found(modules.read()?, corners, modules.side()))
-            });
+            let read = matrix
+                .sample(&triple)
+                .and_then(|(modules, corners)| Some(found(modules.read()?, corners, modules.side())));
             match read {
                 Some(found) => {
                     used.extend(parts);

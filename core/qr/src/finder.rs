@@ -85,9 +85,8 @@ pub(crate) fn patterns(
                 matrix = Matrix::of(bits);
             }
             // Three times the width, for very slanted codes.
-            let found = matrix
-                .as_ref()
-                .and_then(|matrix| matrix.locate(x as f32, middle as f32 + 0.5, 3 * width as i32));
+            let found =
+                matrix.as_ref().and_then(|matrix| matrix.locate(x as f32, middle as f32 + 0.5, 3 * width as i32));
             patterns.extend(found.filter(|found| !patterns.iter().any(|old| is_same(old, found))));
             if patterns.len() >= budget.patterns {
                 return (patterns, matrix, spent);
@@ -162,7 +161,8 @@ fn middle_of_column(bits: &Bits, x: i32, y: i32, width: i32) -> Option<i32> {
     let down = step(y, 1, true)?;
     let lower_light = step(down, 1, false)?;
     let lower_dark = step(lower_light, 1, true)?;
-    let runs = [upper_light - upper_dark, up - upper_light, down - up - 1, lower_light - down, lower_dark - lower_light];
+    let runs =
+        [upper_light - upper_dark, up - upper_light, down - up - 1, lower_light - down, lower_dark - lower_light];
     is_eye(runs.map(|run| run as u32)).then_some((up + down) / 2)
 }
 

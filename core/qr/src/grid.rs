@@ -164,9 +164,9 @@ impl Grid {
         let [near, right, below] = [top_left, top_right, bottom_left].map(distance);
         let far = right + below - near;
         let is_plausible = far > near.min(right).min(below) / 2.0;
-        let place = |a: f32, b: f32, c: f32| if is_plausible { (right * b + below * c - near * a) / far } else { b + c - a };
-        let fourth =
-            [place(top_left.x, top_right.x, bottom_left.x), place(top_left.y, top_right.y, bottom_left.y)];
+        let place =
+            |a: f32, b: f32, c: f32| if is_plausible { (right * b + below * c - near * a) / far } else { b + c - a };
+        let fourth = [place(top_left.x, top_right.x, bottom_left.x), place(top_left.y, top_right.y, bottom_left.y)];
         let anchors = [[top_left.x, top_left.y], [top_right.x, top_right.y], fourth, [bottom_left.x, bottom_left.y]];
         Self { side, anchors, sag: [[0.0; 2]; 2], bend: None }
     }
@@ -259,8 +259,7 @@ impl Grid {
         for down in -4..=4 {
             for across in -4..=4 {
                 let mut moved = self.clone();
-                moved.anchors[2] =
-                    [start[0] + across as f32 * module * 1.25, start[1] + down as f32 * module * 1.25];
+                moved.anchors[2] = [start[0] + across as f32 * module * 1.25, start[1] + down as f32 * module * 1.25];
                 let score = moved.score(shade, template);
                 if score > best {
                     (best, *self) = (score, moved);
@@ -405,9 +404,7 @@ impl Map {
         let cross = |a: [f32; 2], b: [f32; 2]| a[0] * b[1] - a[1] * b[0];
         let whole = cross(d1, d2);
         let (g, h) = if whole.abs() < 1e-6 { (0.0, 0.0) } else { (cross(sum, d2) / whole, cross(d1, sum) / whole) };
-        let row = |axis: usize| {
-            [p1[axis] - p0[axis] + g * p1[axis], p3[axis] - p0[axis] + h * p3[axis], p0[axis]]
-        };
+        let row = |axis: usize| [p1[axis] - p0[axis] + g * p1[axis], p3[axis] - p0[axis] + h * p3[axis], p0[axis]];
         Self { rows: [row(0), row(1)], below: [g, h], scale: 1.0 / (side - 7) as f32, sag }
     }
 

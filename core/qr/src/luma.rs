@@ -32,7 +32,8 @@ impl<'a> Plane<'a> {
             return Err(ReadError::TooLarge { pixels: Some((width, height)) });
         }
         let (width, height, stride) = (width as usize, height as usize, row_stride as usize);
-        let needed = height.checked_sub(1).and_then(|rows| rows.checked_mul(stride)).and_then(|all| all.checked_add(width));
+        let needed =
+            height.checked_sub(1).and_then(|rows| rows.checked_mul(stride)).and_then(|all| all.checked_add(width));
         if width == 0 || stride < width || needed.is_none_or(|needed| pixels.len() < needed) {
             return Err(ReadError::NotAFrame);
         }
@@ -53,8 +54,7 @@ impl<'a> Plane<'a> {
 
     /// The part of the plane that lies in the box; `None` when nothing does.
     pub(crate) fn crop(&self, left: usize, top: usize, width: usize, height: usize) -> Option<Self> {
-        let (width, height) =
-            (width.min(self.width.saturating_sub(left)), height.min(self.height.saturating_sub(top)));
+        let (width, height) = (width.min(self.width.saturating_sub(left)), height.min(self.height.saturating_sub(top)));
         (width > 0 && height > 0).then(|| Self {
             pixels: &self.pixels[top * self.stride + left..],
             width,

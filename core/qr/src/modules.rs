@@ -114,8 +114,7 @@ impl Modules {
             8 => (8, 7),
             _ => (8, 14 - at),
         });
-        let away: [_; 15] =
-            std::array::from_fn(|at| if at < 7 { (8, side - 1 - at) } else { (side - 15 + at, 8) });
+        let away: [_; 15] = std::array::from_fn(|at| if at < 7 { (8, side - 1 - at) } else { (side - 15 + at, 8) });
         let copies = [gather(beside), gather(away)];
         (0..32)
             .flat_map(|data| copies.map(|copy| (data, (copy ^ format_codeword(data)).count_ones())))
@@ -411,7 +410,10 @@ mod tests {
 
     fn bits(text: &str) -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(|digit| *digit != b' ').collect();
-        digits.chunks(8).map(|byte| (0..8).fold(0, |sum, at| sum << 1 | u8::from(byte.get(at) == Some(&b'1')))).collect()
+        digits
+            .chunks(8)
+            .map(|byte| (0..8).fold(0, |sum, at| sum << 1 | u8::from(byte.get(at) == Some(&b'1'))))
+            .collect()
     }
 
     fn check(written: &str, bytes: &[u8], segments: &[(Mode, Option<u32>)]) {
@@ -426,11 +428,7 @@ mod tests {
     fn every_alphabet_is_read() {
         check("0001 0000001000 0000001100 0101011001 1000011 0000", b"01234567", &[(Mode::Numeric, None)]);
         check("0010 000000101 00111001110 11100111001 000010 0000", b"AC-42", &[(Mode::Alphanumeric, None)]);
-        check(
-            "0111 00011010 0100 00000010 11000011 10101001 0000",
-            "é".as_bytes(),
-            &[(Mode::Byte, Some(26))],
-        );
+        check("0111 00011010 0100 00000010 11000011 10101001 0000", "é".as_bytes(), &[(Mode::Byte, Some(26))]);
         check("1000 00000010 0110110011111 1101010101010 0000", &[0x93, 0x5f, 0xe4, 0xaa], &[(Mode::Kanji, None)]);
         check("1101 0001 00000001 0000000000001 0000", &[0xa1, 0xa2], &[(Mode::Hanzi, None)]);
         check("", b"", &[]);

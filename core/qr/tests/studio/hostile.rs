@@ -4,16 +4,15 @@
 use super::{Dice, Photo, Print};
 
 /// One of each sort, of about that size, from a seed.
-pub fn all(seed: u64, width: usize, height: usize) -> Vec<(String, Photo)> {
+pub(crate) fn all(seed: u64, width: usize, height: usize) -> Vec<(String, Photo)> {
     let mut dice = Dice::new(seed);
     let mut all: Vec<(String, Photo)> = Vec::new();
     let mut add = |name: String, photo: Photo| all.push((name, photo));
 
     for cell in [1, 2, 3, 7] {
         let salt = dice.bits();
-        let photo = Photo::from_fn(width, height, |x, y| {
-            if scatter(salt, x / cell, y / cell) & 1 == 0 { 0 } else { 255 }
-        });
+        let photo =
+            Photo::from_fn(width, height, |x, y| if scatter(salt, x / cell, y / cell) & 1 == 0 { 0 } else { 255 });
         add(format!("noise of {cell}"), photo);
         add(
             format!("checkers of {cell}"),
@@ -77,7 +76,8 @@ pub fn all(seed: u64, width: usize, height: usize) -> Vec<(String, Photo)> {
     for round in 0..3 {
         add(format!("codes without number, {round}"), carpet(&mut dice, width, height));
     }
-    for (width, height) in [(1, 1), (1, 4000), (4000, 1), (2, 3000), (41, 4000), (4000, 41), (7, 7), (20, 21), (3, 900)] {
+    for (width, height) in [(1, 1), (1, 4000), (4000, 1), (2, 3000), (41, 4000), (4000, 41), (7, 7), (20, 21), (3, 900)]
+    {
         let salt = dice.bits();
         add(
             format!("{width} × {height}"),
@@ -111,6 +111,8 @@ fn quilt(dice: &mut Dice, width: usize, height: usize) -> Photo {
         })
         .collect();
     let mut quilt = Photo::from_fn(width, height, |_, _| 255);
+    // Some come out whole, so they may be read.
+    quilt.texts = prints.iter().flat_map(|print| print.texts.clone()).collect();
     for _ in 0..120 {
         let print = &prints[dice.below(prints.len())];
         let (left, top) = (dice.below(width), dice.below(height));
@@ -135,8 +137,10 @@ fn carpet(dice: &mut Dice, width: usize, height: usize) -> Photo {
     let print = Print::any(dice, 20).plain(scale);
     let salt = dice.bits();
     let share = 2 + dice.below(30) as u64;
-    Photo::from_fn(width, height, |x, y| {
+    let mut carpet = Photo::from_fn(width, height, |x, y| {
         let pixel = print.pixels[(y % print.height) * print.width + x % print.width];
         if scatter(salt, x / scale, y / scale) % share == 0 { 255 - pixel } else { pixel }
-    })
+    });
+    carpet.texts = print.texts;
+    carpet
 }

@@ -3,21 +3,21 @@
 //! The tests of this room and the bench use the same one.
 #![allow(dead_code, clippy::unwrap_used, reason = "each user needs a part; helpers of a test may panic like the test")]
 
-pub mod hostile;
+pub(crate) mod hostile;
 
 use qrcode::bits::Bits;
 use qrcode::canvas::{Canvas, MaskPattern};
 use qrcode::{Color, EcLevel, Version, ec};
 
 /// Numbers that look random and are the same every time.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed ^ 0x6a09_e667_f3bc_c909)
     }
 
-    pub fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -25,34 +25,34 @@ impl Dice {
     }
 
     /// From 0 to below 1.
-    pub fn unit(&mut self) -> f32 {
+    pub(crate) fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
-    pub fn between(&mut self, low: f32, high: f32) -> f32 {
+    pub(crate) fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.bits() % end as u64) as usize
     }
 
     /// Noise with a spread of about 1.
-    pub fn grain(&mut self) -> f32 {
+    pub(crate) fn grain(&mut self) -> f32 {
         (self.unit() + self.unit() + self.unit() + self.unit() - 2.0) * 1.7
     }
 }
 
 /// A printed symbol.
 #[derive(Clone)]
-pub struct Print {
-    pub text: String,
-    pub side: usize,
+pub(crate) struct Print {
+    pub(crate) text: String,
+    pub(crate) side: usize,
     dark: Vec<bool>,
 }
 
-pub const LEVELS: [EcLevel; 4] = [EcLevel::L, EcLevel::M, EcLevel::Q, EcLevel::H];
-pub const MASKS: [MaskPattern; 8] = [
+pub(crate) const LEVELS: [EcLevel; 4] = [EcLevel::L, EcLevel::M, EcLevel::Q, EcLevel::H];
+pub(crate) const MASKS: [MaskPattern; 8] = [
     MaskPattern::Checkerboard,
     MaskPattern::HorizontalLines,
     MaskPattern::VerticalLines,
@@ -65,15 +65,16 @@ pub const MASKS: [MaskPattern; 8] = [
 
 impl Print {
     /// The symbol of a version, level and mask; `None` when the text does not fit.
-    pub fn exact(text: &str, version: i16, level: EcLevel, mask: MaskPattern) -> Option<Self> {
+    pub(crate) fn exact(text: &str, version: i16, level: EcLevel, mask: MaskPattern) -> Option<Self> {
         let mut bits = Bits::new(Version::Normal(version));
         bits.push_optimal_data(text.as_bytes()).ok()?;
         bits.push_terminator(level).ok()?;
-        Some(Self::drawn(text, bits, version, level, mask))
+        Some(Self::drawn(text, &bits.into_bytes(), version, level, mask))
     }
 
-    pub fn drawn(text: &str, bits: Bits, version: i16, level: EcLevel, mask: MaskPattern) -> Self {
-        let (data, checks) = ec::construct_codewords(&bits.into_bytes(), Version::Normal(version), level).unwrap();
+    /// The symbol of these data codewords.
+    pub(crate) fn drawn(text: &str, data: &[u8], version: i16, level: EcLevel, mask: MaskPattern) -> Self {
+        let (data, checks) = ec::construct_codewords(data, Version::Normal(version), level).unwrap();
         let mut canvas = Canvas::new(Version::Normal(version), level);
         canvas.draw_all_functional_patterns();
         canvas.draw_data(&data, &checks);
@@ -84,7 +85,7 @@ impl Print {
     }
 
     /// A symbol as somebody would print it: a level and a text of any length, in the smallest version.
-    pub fn any(dice: &mut Dice, longest: usize) -> Self {
+    pub(crate) fn any(dice: &mut Dice, longest: usize) -> Self {
         let length = 8 + dice.below(longest.max(9) - 8);
         let text = match dice.below(3) {
             0 => format!("https://bakery.example/{}", word(dice, length)),
@@ -97,13 +98,13 @@ impl Print {
     }
 
     /// Dark, light, or nothing outside of the symbol; in modules.
-    pub fn at(&self, x: f32, y: f32) -> Option<bool> {
+    pub(crate) fn at(&self, x: f32, y: f32) -> Option<bool> {
         let inside = x >= 0.0 && y >= 0.0 && x < self.side as f32 && y < self.side as f32;
         inside.then(|| self.dark[y as usize * self.side + x as usize])
     }
 
     /// As on a screen: every module so many pixels wide, four modules of quiet zone.
-    pub fn plain(&self, scale: usize) -> Photo {
+    pub(crate) fn plain(&self, scale: usize) -> Photo {
         let side = (self.side + 8) * scale;
         Photo::from_fn(side, side, |x, y| {
             let module = |at: usize| (at / scale) as f32 - 3.5;
@@ -119,15 +120,15 @@ fn word(dice: &mut Dice, length: usize) -> String {
 
 /// A gray picture, and the texts of the codes in it.
 #[derive(Clone)]
-pub struct Photo {
-    pub width: usize,
-    pub height: usize,
-    pub pixels: Vec<u8>,
-    pub texts: Vec<String>,
+pub(crate) struct Photo {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) pixels: Vec<u8>,
+    pub(crate) texts: Vec<String>,
 }
 
 impl Photo {
-    pub fn from_fn(width: usize, height: usize, mut pixel: impl FnMut(usize, usize) -> u8) -> Self {
+    pub(crate) fn from_fn(width: usize, height: usize, mut pixel: impl FnMut(usize, usize) -> u8) -> Self {
         let pixels = (0..width * height).map(|at| pixel(at % width, at / width)).collect();
         Self { width, height, pixels, texts: Vec::new() }
     }
@@ -140,7 +141,7 @@ impl Photo {
 
 /// What can be wrong with a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Held straight, in good light.
     Good,
     Rotated,
@@ -180,7 +181,7 @@ pub enum Kind {
     Many,
 }
 
-pub const KINDS: [Kind; 19] = [
+pub(crate) const KINDS: [Kind; 19] = [
     Kind::Good,
     Kind::Rotated,
     Kind::Tilted,
@@ -265,7 +266,7 @@ impl Placed {
 }
 
 /// Takes a photograph of one kind. The same seed gives the same picture.
-pub fn photo(kind: Kind, seed: u64, width: usize, height: usize) -> Photo {
+pub(crate) fn photo(kind: Kind, seed: u64, width: usize, height: usize) -> Photo {
     let mut dice = Dice::new(seed.wrapping_mul(64).wrapping_add(kind as u64));
     let short = width.min(height) as f32;
     let longest = match kind {
@@ -301,8 +302,7 @@ pub fn photo(kind: Kind, seed: u64, width: usize, height: usize) -> Photo {
         let mut sum = 0.0;
         for sample in 0..samples * samples {
             let (dx, dy) = (sample % samples, sample / samples);
-            let (x, y) =
-                (x + (dx as f32 + 0.5) / samples as f32, y + (dy as f32 + 0.5) / samples as f32);
+            let (x, y) = (x + (dx as f32 + 0.5) / samples as f32, y + (dy as f32 + 0.5) / samples as f32);
             sum += match placed.iter().find_map(|placed| placed.ink(x, y)) {
                 Some(inked) => paper + (ink - paper) * inked,
                 None => background.at(x, y),
@@ -346,8 +346,7 @@ fn place(kind: Kind, dice: &mut Dice, longest: usize, width: f32, height: f32) -
         for at in 0..columns * rows {
             let print = Print::any(dice, longest);
             let module = cell[0].min(cell[1]) * 0.8 / (print.side as f32 + 8.0);
-            let centre =
-                [((at % columns) as f32 + 0.5) * cell[0], ((at / columns) as f32 + 0.5) * cell[1]];
+            let centre = [((at % columns) as f32 + 0.5) * cell[0], ((at / columns) as f32 + 0.5) * cell[1]];
             all.push(straight(print, centre, module, dice));
         }
         return all;
@@ -363,10 +362,7 @@ fn place(kind: Kind, dice: &mut Dice, longest: usize, width: f32, height: f32) -
     };
     let module = (short * share / whole).max(1.4);
     let room = [(width - whole * module).max(0.0) / 2.0, (height - whole * module).max(0.0) / 2.0];
-    let centre = [
-        width / 2.0 + dice.between(-0.8, 0.8) * room[0],
-        height / 2.0 + dice.between(-0.8, 0.8) * room[1],
-    ];
+    let centre = [width / 2.0 + dice.between(-0.8, 0.8) * room[0], height / 2.0 + dice.between(-0.8, 0.8) * room[1]];
     let mut placed = straight(print, centre, module, dice);
     match kind {
         Kind::Rotated => placed.turn = dice.between(-3.14, 3.14),
@@ -409,9 +405,10 @@ impl Background {
     }
 
     fn at(&self, x: f32, y: f32) -> f32 {
-        let boxed = self.boxes.iter().find(|([left, top, right, bottom], _)| {
-            x >= *left && x < *right && y >= *top && y < *bottom
-        });
+        let boxed = self
+            .boxes
+            .iter()
+            .find(|([left, top, right, bottom], _)| x >= *left && x < *right && y >= *top && y < *bottom);
         let flat = boxed.map_or(self.base + self.slope[0] * x + self.slope[1] * y, |(_, light)| *light);
         flat + self.weave * ((x * 0.9).sin() * (y * 0.7).sin())
     }
@@ -574,7 +571,7 @@ fn soften(light: &mut [f32], width: usize, sigma: f32) {
 }
 
 /// A frame without a code: a room, a shelf, print.
-pub fn nothing(seed: u64, width: usize, height: usize) -> Photo {
+pub(crate) fn nothing(seed: u64, width: usize, height: usize) -> Photo {
     let mut dice = Dice::new(seed ^ 0xdead);
     let backgrounds: Vec<Background> = (0..3).map(|_| Background::any(&mut dice, 20.0, 235.0)).collect();
     let shade = Shade::any(if dice.below(2) == 0 { Kind::Shaded } else { Kind::Good }, &mut dice);
