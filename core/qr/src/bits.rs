@@ -262,7 +262,7 @@ fn compare_blocks(row: &[u8], thresholds: &[u8], words: &mut [Word]) {
     }
     // The last columns make no whole square: they share the threshold of the last one.
     let whole = thresholds.len() * BLOCK;
-    if whole % WORD_BITS == 0 && whole < row.len() {
+    if whole.is_multiple_of(WORD_BITS) && whole < row.len() {
         words[whole / WORD_BITS] = 0;
     }
     if let Some(last) = thresholds.last() {

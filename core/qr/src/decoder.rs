@@ -4,6 +4,7 @@
 //! It is rxing's port of the detector of zxing-cpp, taken piece by piece, because its ready-made reader samples every
 //! triple of finder patterns: a picture tiled with them keeps it busy for minutes. What it answers is checked again here.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 
 use rxing::Point;
@@ -16,6 +17,11 @@ use rxing::qrcode::decoder::DataBlock;
 
 use crate::bits::{Bits, Word};
 use crate::modules::{Mode, Modules, Segment};
+
+/// What the library answers. Where it panics it knows nothing: the rest of the picture is still looked at.
+fn caught<T>(ask: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(ask)).ok().flatten()
+}
 
 /// A finder pattern: its middle and its width, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +58,7 @@ impl Matrix {
     /// The finder pattern around a place, with its middle measured on its rings; it is at most `range` pixels wide.
     pub(crate) fn locate(&self, x: f32, y: f32, range: i32) -> Option<Pattern> {
         const FINDER: FixedPattern<5, 7, false> = FixedPattern::new([1, 1, 3, 1, 1]);
-        let found = LocateConcentricPattern::<true, 5, 7>(&self.0, &FINDER.into(), Point::new(x, y), range)?;
+        let found = caught(|| LocateConcentricPattern::<true, 5, 7>(&self.0, &FINDER.into(), Point::new(x, y), range))?;
         Some(Pattern { x: found.p.x, y: found.p.y, size: found.size })
     }
 
@@ -64,7 +70,7 @@ impl Matrix {
             tl: pattern(triple.top_left),
             tr: pattern(triple.top_right),
         };
-        let sampled = SampleQR(&self.0, &set).ok()?;
+        let sampled = caught(|| SampleQR(&self.0, &set).ok())?;
         let &[top_left, top_right, bottom_left, bottom_right] = sampled.getPoints() else {
             return None;
         };
@@ -83,8 +89,8 @@ pub(crate) fn triples(patterns: &[Pattern]) -> Vec<Triple> {
         .map(|pattern| ConcentricPattern { p: Point::new(pattern.x, pattern.y), size: pattern.size })
         .collect();
     let pattern = |found: ConcentricPattern| Pattern { x: found.p.x, y: found.p.y, size: found.size };
-    GenerateFinderPatternSets(&mut patterns)
-        .into_iter()
+    let sets = caught(|| Some(GenerateFinderPatternSets(&mut patterns))).unwrap_or_default();
+    sets.into_iter()
         .map(|set| Triple { top_left: pattern(set.tl), top_right: pattern(set.tr), bottom_left: pattern(set.bl) })
         .collect()
 }
@@ -111,7 +117,7 @@ pub(crate) fn correct(version: usize, level: u32, codewords: &[u8]) -> Option<(V
         let checks = read.len() - data_len;
         let mut corrected = read.to_vec();
         if !is_codeword(read, checks) {
-            CorrectErrors(&mut corrected, data_len as u32).ok().filter(|corrected| *corrected)?;
+            caught(|| CorrectErrors(&mut corrected, data_len as u32).ok()).filter(|corrected| *corrected)?;
             let wrong = read.iter().zip(&corrected).filter(|(read, corrected)| read != corrected).count();
             if !is_codeword(&corrected, checks) || 2 * wrong > checks {
                 return None;

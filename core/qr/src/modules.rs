@@ -186,14 +186,14 @@ pub(crate) fn version_codeword(version: u32) -> u32 {
 
 fn is_masked(mask: u32, x: usize, y: usize) -> bool {
     match mask {
-        0 => (x + y) % 2 == 0,
-        1 => y % 2 == 0,
-        2 => x % 3 == 0,
-        3 => (x + y) % 3 == 0,
-        4 => (y / 2 + x / 3) % 2 == 0,
+        0 => (x + y).is_multiple_of(2),
+        1 => y.is_multiple_of(2),
+        2 => x.is_multiple_of(3),
+        3 => (x + y).is_multiple_of(3),
+        4 => (y / 2 + x / 3).is_multiple_of(2),
         5 => (x * y) % 2 + (x * y) % 3 == 0,
-        6 => ((x * y) % 2 + (x * y) % 3) % 2 == 0,
-        _ => ((x + y) % 2 + (x * y) % 3) % 2 == 0,
+        6 => ((x * y) % 2 + (x * y) % 3).is_multiple_of(2),
+        _ => ((x + y) % 2 + (x * y) % 3).is_multiple_of(2),
     }
 }
 
@@ -379,7 +379,7 @@ impl Reader<'_> {
             Mode::Kanji => {
                 for _ in 0..count {
                     let packed = self.take(13)?;
-                    let code = (packed / 0xc0) << 8 | packed % 0xc0;
+                    let code = ((packed / 0xc0) << 8) | (packed % 0xc0);
                     let code = code + if code < 0x1f00 { 0x8140 } else { 0xc140 };
                     into.extend((code as u16).to_be_bytes());
                 }
@@ -387,7 +387,7 @@ impl Reader<'_> {
             Mode::Hanzi => {
                 for _ in 0..count {
                     let packed = self.take(13)?;
-                    let code = (packed / 0x60) << 8 | packed % 0x60;
+                    let code = ((packed / 0x60) << 8) | (packed % 0x60);
                     let code = code + if code < 0x0a00 { 0xa1a1 } else { 0xa6a1 };
                     into.extend((code as u16).to_be_bytes());
                 }

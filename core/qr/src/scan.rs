@@ -16,6 +16,7 @@ use crate::detect::{self, Found, STILL, Seen, WHOLE_STILL};
 use crate::finder::Budget;
 use crate::grid::Shade;
 use crate::luma::{Gray, Plane};
+use crate::read::Code;
 
 /// Larger pictures are shrunk to this first, in pixels a side.
 const LARGEST_SIDE: usize = 4096;
@@ -108,6 +109,27 @@ pub(crate) fn still(plane: Plane<'_>) -> Vec<Found> {
         found.scale(times as f32);
     }
     known
+}
+
+/// Looks at a plane in every way that there is, whatever is found, each time as carefully as at a still: thresholds, finder
+/// patterns, triples, grids, contents. [`crate::read_picture`], [`crate::read_frame`] and [`Live`] do parts of this, under a net
+/// that catches panics; here there is none. For fuzzing: no plane may make it panic, or take long for its size.
+///
+/// ```
+/// let noise: Vec<u8> = (0..64 * 48_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+/// assert!(comptoir_qr::look_in_every_way(comptoir_qr::Plane::new(&noise, 64, 48, 64)?).is_empty());
+/// # Ok::<(), comptoir_qr::ReadError>(())
+/// ```
+#[must_use]
+pub fn look_in_every_way(plane: Plane<'_>) -> Vec<Code> {
+    let mut desk = Desk::default();
+    let mut codes: Vec<Found> = Vec::new();
+    for pass in [1, 2, 3, 4].map(Pass::plain).into_iter().chain(EXTRA) {
+        for pass in [pass, Pass { inverted: !pass.inverted, ..pass }] {
+            codes.extend(desk.look(plane, pass, &STILL, &[]).found);
+        }
+    }
+    codes.into_iter().map(Code::of).collect()
 }
 
 /// Finds the codes of a clean picture, such as one that was just drawn. A decoder that panics found nothing.
@@ -255,7 +277,7 @@ fn layer<'a>(layers: &'a mut Vec<(usize, Gray)>, plane: Plane<'_>, times: usize)
     let at = layers.iter().position(|(made, _)| *made == times).unwrap_or_else(|| {
         let free = layers.iter().position(|(made, _)| *made == 0);
         let (_, mut gray) = free.map_or_else(Default::default, |at| layers.swap_remove(at));
-        match layers.iter().filter(|(made, _)| *made > 0 && times % made == 0).max_by_key(|(made, _)| *made) {
+        match layers.iter().filter(|(made, _)| *made > 0 && times.is_multiple_of(*made)).max_by_key(|(made, _)| *made) {
             Some((made, larger)) => larger.plane().shrink(times / made, &mut gray),
             None => plane.shrink(times, &mut gray),
         }

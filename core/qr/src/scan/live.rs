@@ -109,7 +109,7 @@ impl Live {
         let mut known = Known::default();
         let mut narrow = f32::INFINITY;
         let turn = self.turn / 2;
-        let ways = if self.turn % 2 == 0 {
+        let ways = if self.turn.is_multiple_of(2) {
             [PLAIN[0], PLAIN[1], PLAIN[2], QUICK[turn % QUICK.len()]]
         } else {
             [PLAIN[0], PLAIN[1], THOROUGH[turn % THOROUGH.len()], QUICK[(turn + QUICK.len() / 2) % QUICK.len()]]
@@ -151,7 +151,7 @@ impl Live {
         };
         // Another picture for the desk.
         self.desk.clear();
-        let treatment = if self.turn % 2 == 0 { Treatment::Enlarge(3) } else { Treatment::Sharpen };
+        let treatment = if self.turn.is_multiple_of(2) { Treatment::Enlarge(3) } else { Treatment::Sharpen };
         let mut seen = self.desk.look(part, Pass::plain(1).treated(treatment), &LIVE.within(purse), &[]);
         for found in &mut seen.found {
             found.corners = found.corners.map(|[x, y]| [x + left as f32, y + top as f32]);

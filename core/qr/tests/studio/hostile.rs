@@ -37,7 +37,7 @@ pub(crate) fn all(seed: u64, width: usize, height: usize) -> Vec<(String, Photo)
                 let slip = scatter(salt, 0, row) as usize % 9;
                 let (x, y) = (x / outer + slip, y / outer);
                 // One in eight is missing, so that triples of every shape come up.
-                if scatter(salt, x / 9, row) % 8 == 0 { 255 } else { finder(x % 9, y % 9) }
+                if scatter(salt, x / 9, row).is_multiple_of(8) { 255 } else { finder(x % 9, y % 9) }
             }),
         );
     }
@@ -139,7 +139,7 @@ fn carpet(dice: &mut Dice, width: usize, height: usize) -> Photo {
     let share = 2 + dice.below(30) as u64;
     let mut carpet = Photo::from_fn(width, height, |x, y| {
         let pixel = print.pixels[(y % print.height) * print.width + x % print.width];
-        if scatter(salt, x / scale, y / scale) % share == 0 { 255 - pixel } else { pixel }
+        if scatter(salt, x / scale, y / scale).is_multiple_of(share) { 255 - pixel } else { pixel }
     });
     carpet.texts = print.texts;
     carpet

@@ -2,8 +2,11 @@
 //! pictures that are meant to hurt. Everything comes from a seed, so a picture that is missed can be made again.
 //! The tests of this room and the bench use the same one.
 #![allow(dead_code, clippy::unwrap_used, reason = "each user needs a part; helpers of a test may panic like the test")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a kind of picture differs from a good one in a thing or two")]
 
 pub(crate) mod hostile;
+
+use std::f32::consts::{PI, TAU};
 
 use qrcode::bits::Bits;
 use qrcode::canvas::{Canvas, MaskPattern};
@@ -251,7 +254,7 @@ impl Placed {
             Some(dark) => {
                 let is_eye = {
                     let far = self.print.side as f32 - 7.0;
-                    (u < 7.0 && v < 7.0) || (u > far && v < 7.0) || (u < 7.0 && v > far)
+                    (u < 7.0 || u > far) && (v < 7.0 || v > far) && !(u > far && v > far)
                 };
                 let off = (u.fract() - 0.5).hypot(v.fract() - 0.5);
                 let drawn = dark && (self.dot == 0.0 || is_eye || off < self.dot);
@@ -268,7 +271,6 @@ impl Placed {
 /// Takes a photograph of one kind. The same seed gives the same picture.
 pub(crate) fn photo(kind: Kind, seed: u64, width: usize, height: usize) -> Photo {
     let mut dice = Dice::new(seed.wrapping_mul(64).wrapping_add(kind as u64));
-    let short = width.min(height) as f32;
     let longest = match kind {
         Kind::Dense => 700,
         Kind::Many => 40,
@@ -318,12 +320,11 @@ pub(crate) fn photo(kind: Kind, seed: u64, width: usize, height: usize) -> Photo
         _ => {}
     }
     if shake > 1.0 {
-        let angle = dice.between(0.0, std::f32::consts::PI);
+        let angle = dice.between(0.0, PI);
         light = shaken(&light, width, shake, angle);
     }
     soften(&mut light, width, blur);
     let pixels = light.iter().map(|light| (light + noise * dice.grain()).clamp(0.0, 255.0) as u8).collect();
-    let _ = short;
     Photo { width, height, pixels, texts: placed.into_iter().map(|placed| placed.print.text).collect() }
 }
 
@@ -365,9 +366,9 @@ fn place(kind: Kind, dice: &mut Dice, longest: usize, width: f32, height: f32) -
     let centre = [width / 2.0 + dice.between(-0.8, 0.8) * room[0], height / 2.0 + dice.between(-0.8, 0.8) * room[1]];
     let mut placed = straight(print, centre, module, dice);
     match kind {
-        Kind::Rotated => placed.turn = dice.between(-3.14, 3.14),
+        Kind::Rotated => placed.turn = dice.between(-PI, PI),
         Kind::Tilted => {
-            placed.turn = dice.between(-3.14, 3.14);
+            placed.turn = dice.between(-PI, PI);
             placed.tilt = [dice.between(-1.6, 1.6), dice.between(-1.6, 1.6)];
         }
         Kind::Bent => placed.radius = placed.print.side as f32 * dice.between(0.62, 1.4),
@@ -425,7 +426,7 @@ impl Shade {
     fn any(kind: Kind, dice: &mut Dice) -> Self {
         let strong = kind == Kind::Shaded;
         let reach = if strong { 0.6 } else { 0.12 };
-        let angle = dice.between(0.0, 6.28);
+        let angle = dice.between(0.0, TAU);
         Self {
             slope: [dice.between(-reach, reach), dice.between(-reach, reach)],
             edge: [angle.cos(), angle.sin(), dice.between(-0.25, 0.25)],
@@ -447,7 +448,7 @@ fn stain(dice: &mut Dice, light: &mut [f32], width: usize, placed: &Placed, ink:
     let reach = placed.print.side as f32 * placed.module / 2.0;
     let share = dice.between(0.01, 0.10);
     let spots = 3 + dice.below(12);
-    let radius = (share / spots as f32 / 3.14).sqrt() * 2.0 * reach;
+    let radius = (share / spots as f32 / PI).sqrt() * 2.0 * reach;
     for _ in 0..spots {
         let [x, y] = [0, 1].map(|axis| placed.centre[axis] + dice.between(-reach, reach));
         let radius = radius * dice.between(0.5, 1.4);
@@ -506,7 +507,7 @@ fn screen(dice: &mut Dice, light: &mut [f32], width: usize, module: f32) {
     let pitch = dice.between(1.7, 4.2).min(module * 0.8);
     let (depth, angle) = (dice.between(0.2, 0.75), dice.between(-0.2, 0.2));
     let (sin, cos) = angle.sin_cos();
-    let wave = std::f32::consts::TAU / pitch;
+    let wave = TAU / pitch;
     for (at, light) in light.iter_mut().enumerate() {
         let (x, y) = ((at % width) as f32, (at / width) as f32);
         let (u, v) = ((cos * x + sin * y) * wave, (cos * y - sin * x) * wave);
