@@ -10,6 +10,7 @@
 //! - [`turns`]: what sending and receiving cost the one writer.
 //! - [`mailboxes`], [`sockets`], [`idle`]: the relay's store, its whole path, and a connection that says nothing.
 //! - [`languages`]: what a call costs from another language.
+//! - [`qr`]: codes in pictures and in frames of a camera.
 //! - [`binary`]: what one has to download.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "whatever else comes ends the bench and is told")]
@@ -21,6 +22,7 @@ pub mod languages;
 pub mod mailboxes;
 pub mod opening;
 pub mod page;
+pub mod qr;
 pub mod search;
 pub mod sockets;
 pub mod turns;
@@ -35,6 +37,9 @@ mod relay_process;
 mod report;
 mod same_schema;
 mod series;
+#[path = "../../core/qr/tests/studio/mod.rs"]
+mod studio;
+mod zxing;
 
 use std::path::PathBuf;
 
@@ -77,7 +82,7 @@ pub struct Bench {
 }
 
 /// All of them, in the order of the table.
-pub const BENCHES: [Bench; 10] = [
+pub const BENCHES: [Bench; 11] = [
     Bench { name: "opening", about: "open a store of 1,000 chats and list the first of them", run: opening::run },
     Bench { name: "page", about: "a page of 50 messages out of 100,000", run: page::run },
     Bench { name: "search", about: "find words in 100,000 messages", run: search::run },
@@ -87,6 +92,7 @@ pub const BENCHES: [Bench; 10] = [
     Bench { name: "sockets", about: "the whole relay: accept, deliver, acknowledge", run: sockets::run },
     Bench { name: "idle", about: "memory of a connection that says nothing", run: idle::run },
     Bench { name: "languages", about: "the library through Python, Kotlin and Swift", run: languages::run },
+    Bench { name: "qr", about: "codes read in pictures and in frames of a camera", run: qr::run },
     Bench { name: "binary", about: "size of the program", run: binary::run },
 ];
 

@@ -6,8 +6,12 @@
 use comptoir_benches::{BENCHES, Plan, run};
 
 /// What may be missing on a machine where the tests pass, and the beginning of why.
-const MAY_BE_MISSING: [(&str, &str); 3] =
-    [("mailboxes", "`redis-server`"), ("languages", "only `cargo xtask bench`"), ("binary", "`strip`")];
+const MAY_BE_MISSING: [(&str, &str); 4] = [
+    ("mailboxes", "`redis-server`"),
+    ("languages", "only `cargo xtask bench`"),
+    ("qr", "zxing-cpp"),
+    ("binary", "`strip`"),
+];
 
 fn check(names: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
@@ -33,7 +37,7 @@ fn check(names: &[&str]) {
 #[cfg(target_os = "linux")]
 #[test]
 fn every_bench_does_its_work() {
-    check(&["opening", "page", "search", "commit", "turns", "mailboxes", "sockets", "idle", "languages"]);
+    check(&["opening", "page", "search", "commit", "turns", "mailboxes", "sockets", "idle", "languages", "qr"]);
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(crate) struct Failure {
     pub(crate) code: String,
     /// Says what to do.
     pub(crate) text: String,
+    /// Whether the JSON that was printed says it all: then no object of its own follows.
+    pub(crate) is_in_json: bool,
 }
 
 /// Refused or failed.
@@ -25,15 +27,15 @@ const AGAIN: u8 = 75;
 
 impl Failure {
     pub(crate) fn failed(code: &str, text: impl Display) -> Self {
-        Self { exit: FAILED, code: code.to_owned(), text: text.to_string() }
+        Self { exit: FAILED, code: code.to_owned(), text: text.to_string(), is_in_json: false }
     }
 
     pub(crate) fn usage(code: &str, text: impl Display) -> Self {
-        Self { exit: USAGE, code: code.to_owned(), text: text.to_string() }
+        Self { exit: USAGE, code: code.to_owned(), text: text.to_string(), is_in_json: false }
     }
 
     pub(crate) fn again(code: &str, text: impl Display) -> Self {
-        Self { exit: AGAIN, code: code.to_owned(), text: text.to_string() }
+        Self { exit: AGAIN, code: code.to_owned(), text: text.to_string(), is_in_json: false }
     }
 }
 
@@ -53,7 +55,7 @@ impl From<ClientError> for Failure {
             | ClientError::Locked { .. }
             | ClientError::Bug { .. } => FAILED,
         };
-        Self { exit, code: error.code().to_owned(), text: error.to_string() }
+        Self { exit, code: error.code().to_owned(), text: error.to_string(), is_in_json: false }
     }
 }
 
@@ -91,7 +93,9 @@ impl Out {
     }
 
     pub(crate) fn failed(&self, failure: &Failure) -> ExitCode {
-        if self.json {
+        if self.json && failure.is_in_json {
+            // One object for each picture, and no more.
+        } else if self.json {
             println!("{}", json!({ "error": { "code": failure.code, "detail": failure.text } }));
         } else {
             eprintln!("comptoir: {}", failure.text);

@@ -10,6 +10,8 @@ use crate::person::Home;
 
 /// Pixels of a module in a picture that is looked at on a screen or printed small.
 const PIXELS_PER_MODULE: u32 = 8;
+/// The code of a picture that cannot be read.
+const UNREADABLE: &str = "qr.unreadable";
 
 /// A QR code of a text as a PNG file.
 pub(crate) fn write_png(text: &str, path: &std::path::Path) -> Result<(), Failure> {
@@ -51,6 +53,7 @@ pub(crate) fn show(
     Ok(())
 }
 
+/// Reads each file and says at once what is in it: one line for each. Standard output is flushed at every line.
 pub(crate) fn scan(out: &Out, files: &[PathBuf]) -> Result<(), Failure> {
     let mut unreadable = 0;
     for path in files {
@@ -80,12 +83,14 @@ pub(crate) fn scan(out: &Out, files: &[PathBuf]) -> Result<(), Failure> {
             }
             Err(error) => {
                 unreadable += 1;
-                out.say(&json!({ "path": path, "error": error }), format!("{}: {error}", path.display()));
+                let told = json!({ "path": path, "error": { "code": UNREADABLE, "detail": error } });
+                out.say(&told, format!("{}: {error}", path.display()));
             }
         }
     }
     if unreadable > 0 {
-        return Err(Failure::usage("qr.unreadable", format!("{unreadable} of {} could not be read", files.len())));
+        let text = format!("{unreadable} of {} could not be read", files.len());
+        return Err(Failure { is_in_json: true, ..Failure::usage(UNREADABLE, text) });
     }
     Ok(())
 }

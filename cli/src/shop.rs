@@ -236,7 +236,7 @@ pub(crate) async fn refund(out: &Out, args: RefundArgs) -> Result<(), Failure> {
     let body = json!({ "order": args.order, "amount_minor": args.amount_minor, "refund": id });
     let answer = ask(&args.shop.shop, "/refund", Some(body)).await.map_err(|failure| match failure {
         // Without an answer the till may have taken it all the same, and under another id it would pay twice.
-        Failure { exit: 75, code, text } => Failure::again(&code, format!("{text}\nRepeat it with --id {id}")),
+        Failure { exit: 75, code, text, .. } => Failure::again(&code, format!("{text}\nRepeat it with --id {id}")),
         refused => refused,
     })?;
     let refund: RefundAnswer =

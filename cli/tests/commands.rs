@@ -86,6 +86,21 @@ fn input_that_cannot_be_read_is_named_and_ends_with_2() {
 }
 
 #[test]
+fn one_bad_picture_does_not_end_a_scan() {
+    let dir = tempfile::tempdir().unwrap();
+    let [bad, good] = ["bad.png", "good.png"].map(|name| dir.path().join(name));
+    std::fs::write(&bad, "not a picture").unwrap();
+    run(comptoir().args(["qr", "show", "two croissants", "--png"]).arg(&good));
+    let scanned = run(comptoir().args(["--json", "qr", "scan"]).args([&bad, &good]));
+    let lines: Vec<serde_json::Value> = scanned.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((scanned.code, lines.len()), (Some(2), 2), "{}", scanned.out);
+    assert_eq!(lines[0]["error"]["code"], "qr.unreadable");
+    assert_eq!(lines[0]["path"], bad.to_str().unwrap());
+    assert_eq!(lines[1]["codes"][0]["text"], "two croissants");
+    assert_eq!(lines[1]["codes"][0]["bytes"], "dHdvIGNyb2lzc2FudHM=");
+}
+
+#[test]
 fn a_wrong_key_is_locked_and_the_file_stays_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let alice = dir.path().join("alice");

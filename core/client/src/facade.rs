@@ -26,7 +26,7 @@ mod watch;
 pub use cancel::CancelToken;
 pub(crate) use client::check_relay;
 pub use client::{Client, Config};
-pub use codes::{FoundCode, Point, draw_code, scan_frame, scan_picture};
+pub use codes::{Corners, FoundCode, Point, Region, ScanUpdate, Scanner, draw_code, scan_frame, scan_picture};
 pub use error::ClientError;
 pub use logging::{LogLevel, LogLine, LogListener, start_logging};
 pub use payments::{ReceiptProof, ReceiptVerdict, verify_receipt};

@@ -1,134 +1,210 @@
-//! The seam to the decoder: gray pixels in, codes out. Nothing outside this file knows which library decodes.
+//! The seam to the library: where finder patterns meet, where modules lie, what a version holds, how errors are corrected.
+//! Nothing outside this file knows which library that is.
 //!
-//! It drives the parts of rxing's port of the zxing-cpp detector one by one, because its ready-made reader samples
-//! every triple of finder patterns: a picture tiled with them keeps it busy for minutes. Here each step has a cap that
-//! depends on the picture alone, so the same picture always gives the same answer.
+//! It is rxing's port of the detector of zxing-cpp, taken piece by piece, because its ready-made reader samples every
+//! triple of finder patterns: a picture tiled with them keeps it busy for minutes. What it answers is checked again here.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
 
-use rxing::common::cpp_essentials::{
-    ConcentricPattern, FindLeftGuardBy, FixedPattern, GetPatternRowTP, IsPattern, LocateConcentricPattern, PatternRow,
-    PatternView,
-};
-use rxing::common::{BitMatrix, DetectorRXingResult as _, HybridBinarizer};
-use rxing::qrcode::cpp_port::decoder::Decode;
-use rxing::qrcode::cpp_port::detector::{GenerateFinderPatternSets, SampleQR};
-use rxing::{Binarizer as _, Luma8Source, Point};
+use rxing::Point;
+use rxing::common::cpp_essentials::{ConcentricPattern, FixedPattern, LocateConcentricPattern};
+use rxing::common::{BitArray, BitMatrix, CharacterSet, DetectorRXingResult as _, ECIStringBuilder, Eci};
+use rxing::qrcode::common::{ErrorCorrectionLevel, Version};
+use rxing::qrcode::cpp_port::decoder::CorrectErrors;
+use rxing::qrcode::cpp_port::detector::{FinderPatternSet, GenerateFinderPatternSets, SampleQR};
+use rxing::qrcode::decoder::DataBlock;
 
-/// Stretches of pixels that may be examined as a finder pattern.
-const MAX_CANDIDATES: usize = 50_000;
-/// Finder patterns kept: 200 codes' worth.
-const MAX_PATTERNS: usize = 600;
-/// Triples of patterns that may turn out not to be a code.
-const MAX_MISSES: usize = 240;
-/// Codes reported from one picture.
-const MAX_CODES: usize = 64;
+use crate::bits::{Bits, Word};
+use crate::modules::{Mode, Modules, Segment};
 
-/// One code, its corners in pixels: top left, top right, bottom right, bottom left as the code itself has them.
-pub(crate) struct Found {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) text: Option<String>,
-    pub(crate) corners: [[f32; 2]; 4],
+/// What the library answers. Where it panics it knows nothing: the rest of the picture is still looked at.
+fn caught<T>(ask: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(ask)).ok().flatten()
 }
 
-/// Finds the dark-on-light codes in a plane of `width` × `height` gray pixels. A decoder that panics found nothing.
-pub(crate) fn find(luma: &[u8], width: u32, height: u32) -> Vec<Found> {
-    catch_unwind(AssertUnwindSafe(|| search(luma, width, height).unwrap_or_default())).unwrap_or_default()
+/// A finder pattern: its middle and its width, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pattern {
+    pub(crate) x: f32,
+    pub(crate) y: f32,
+    pub(crate) size: i32,
 }
 
-fn search(luma: &[u8], width: u32, height: u32) -> Option<Vec<Found>> {
-    let source = Luma8Source::new_with_slice(luma, width, height).ok()?;
-    let binarizer = HybridBinarizer::new(source);
-    let bits = binarizer.get_black_matrix().ok()?;
+/// The three finder patterns of what may be one code.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Triple {
+    pub(crate) top_left: Pattern,
+    pub(crate) top_right: Pattern,
+    pub(crate) bottom_left: Pattern,
+}
 
-    let mut found = Vec::new();
-    let mut used: Vec<ConcentricPattern> = Vec::new();
-    let mut misses = 0;
-    for set in GenerateFinderPatternSets(&mut finder_patterns(bits)) {
-        if [set.bl, set.tl, set.tr].iter().any(|pattern| used.contains(pattern)) {
-            continue;
-        }
-        match catch_unwind(AssertUnwindSafe(|| sample(bits, &set))) {
-            Ok(Some(code)) => {
-                used.extend([set.bl, set.tl, set.tr]);
-                found.push(code);
+/// Dark and light pixels in the form that the library wants.
+pub(crate) struct Matrix(BitMatrix);
+
+impl Matrix {
+    pub(crate) fn of(bits: &Bits) -> Option<Self> {
+        let mut matrix = BitMatrix::new(bits.width() as u32, bits.height() as u32).ok()?;
+        let mut row = BitArray::with_size(bits.row(0).len() * Word::BITS as usize);
+        for y in 0..bits.height() {
+            for (at, word) in bits.row(y).iter().enumerate() {
+                row.setBulk(at * Word::BITS as usize, *word);
             }
-            Ok(None) | Err(_) => misses += 1,
+            matrix.setRow(y as u32, &row);
         }
-        if misses >= MAX_MISSES || found.len() >= MAX_CODES {
-            break;
-        }
+        Some(Self(matrix))
     }
-    Some(found)
+
+    /// The finder pattern around a place, with its middle measured on its rings; it is at most `range` pixels wide.
+    pub(crate) fn locate(&self, x: f32, y: f32, range: i32) -> Option<Pattern> {
+        const FINDER: FixedPattern<5, 7, false> = FixedPattern::new([1, 1, 3, 1, 1]);
+        let found = caught(|| LocateConcentricPattern::<true, 5, 7>(&self.0, &FINDER.into(), Point::new(x, y), range))?;
+        Some(Pattern { x: found.p.x, y: found.p.y, size: found.size })
+    }
+
+    /// The modules of the code that has these finder patterns.
+    pub(crate) fn sample(&self, triple: &Triple) -> Option<(Modules, [[f32; 2]; 4])> {
+        let pattern = |pattern: Pattern| ConcentricPattern { p: Point::new(pattern.x, pattern.y), size: pattern.size };
+        let set = FinderPatternSet {
+            bl: pattern(triple.bottom_left),
+            tl: pattern(triple.top_left),
+            tr: pattern(triple.top_right),
+        };
+        let sampled = caught(|| SampleQR(&self.0, &set).ok())?;
+        let &[top_left, top_right, bottom_left, bottom_right] = sampled.getPoints() else {
+            return None;
+        };
+        let bits = sampled.getBits();
+        let modules = Modules::from_fn(bits.width() as usize, |x, y| bits.get(x as u32, y as u32));
+        // The library counts from the middle of a pixel here.
+        let corners = [top_left, top_right, bottom_right, bottom_left].map(|corner| [corner.x - 0.5, corner.y - 0.5]);
+        Some((modules, corners))
+    }
 }
 
-fn sample(bits: &BitMatrix, set: &rxing::qrcode::cpp_port::detector::FinderPatternSet) -> Option<Found> {
-    let sampled = SampleQR(bits, set).ok()?;
-    let decoded = Decode(sampled.getBits()).ok().filter(|decoded| decoded.isValid())?;
-    let &[top_left, top_right, bottom_left, bottom_right] = sampled.getPoints() else {
-        return None;
+/// The triples that may be codes, the likeliest first. Of many patterns only near ones are tried with each other.
+pub(crate) fn triples(patterns: &[Pattern]) -> Vec<Triple> {
+    let mut patterns = patterns
+        .iter()
+        .map(|pattern| ConcentricPattern { p: Point::new(pattern.x, pattern.y), size: pattern.size })
+        .collect();
+    let pattern = |found: ConcentricPattern| Pattern { x: found.p.x, y: found.p.y, size: found.size };
+    let sets = caught(|| Some(GenerateFinderPatternSets(&mut patterns))).unwrap_or_default();
+    sets.into_iter()
+        .map(|set| Triple { top_left: pattern(set.tl), top_right: pattern(set.tr), bottom_left: pattern(set.bl) })
+        .collect()
+}
+
+/// The rows and columns in which alignment patterns have their middles.
+pub(crate) fn alignment_centres(version: usize) -> Option<Vec<usize>> {
+    let version = Version::getVersionForNumber(version as u32).ok()?;
+    Some(version.getAlignmentPatternCenters().iter().map(|centre| *centre as usize).collect())
+}
+
+/// The data codewords, corrected, and how much of what the worst block can bear was used, in percent.
+pub(crate) fn correct(version: usize, level: u32, codewords: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let version = Version::getVersionForNumber(version as u32).ok()?;
+    let level = match level {
+        0 => ErrorCorrectionLevel::M,
+        1 => ErrorCorrectionLevel::L,
+        2 => ErrorCorrectionLevel::H,
+        _ => ErrorCorrectionLevel::Q,
     };
-    let bytes = decoded.content().bytes().to_vec();
-    let text = text_of(&bytes, || decoded.content().to_string());
-    Some(Found {
-        bytes,
-        text,
-        // rxing counts from the middle of a pixel here.
-        corners: [top_left, top_right, bottom_right, bottom_left].map(|corner| [corner.x - 0.5, corner.y - 0.5]),
+    let (mut data, mut strain_percent) = (Vec::new(), 0);
+    for block in DataBlock::getDataBlocks(codewords, version, level).ok()? {
+        let read = block.getCodewords();
+        let data_len = block.getNumDataCodewords() as usize;
+        let checks = read.len() - data_len;
+        let mut corrected = read.to_vec();
+        if !is_codeword(read, checks) {
+            caught(|| CorrectErrors(&mut corrected, data_len as u32).ok()).filter(|corrected| *corrected)?;
+            let wrong = read.iter().zip(&corrected).filter(|(read, corrected)| read != corrected).count();
+            if !is_codeword(&corrected, checks) || 2 * wrong > checks {
+                return None;
+            }
+            strain_percent = strain_percent.max((200 * wrong / checks) as u32);
+        }
+        data.extend_from_slice(&corrected[..data_len]);
+    }
+    Some((data, strain_percent))
+}
+
+/// What the bytes spell where they are not UTF-8: by what the symbol declares, else by the look of them.
+pub(crate) fn text(bytes: &[u8], segments: &[Segment]) -> String {
+    let mut builder = ECIStringBuilder::default();
+    for segment in segments {
+        match segment.eci {
+            Some(eci) => builder.switch_encoding(Eci::from(eci).into(), true),
+            None => builder.switch_encoding(alphabet(segment.mode), false),
+        }
+        builder.append_bytes(&bytes[segment.range.clone()]);
+    }
+    builder.to_string()
+}
+
+fn alphabet(mode: Mode) -> CharacterSet {
+    match mode {
+        Mode::Numeric | Mode::Alphanumeric => CharacterSet::ISO8859_1,
+        Mode::Byte => CharacterSet::Unknown,
+        Mode::Kanji => CharacterSet::Shift_JIS,
+        Mode::Hanzi => CharacterSet::GB18030,
+    }
+}
+
+/// Whether every syndrome is zero: computed here, so that a wrong correction by the library is noticed.
+fn is_codeword(block: &[u8], checks: usize) -> bool {
+    let powers = powers_of_two();
+    (0..checks).all(|root| {
+        let syndrome = block.iter().fold(0_u8, |sum, codeword| {
+            let shifted = if sum == 0 { 0 } else { powers.of[usize::from(powers.log[usize::from(sum)]) + root] };
+            shifted ^ codeword
+        });
+        syndrome == 0
     })
 }
 
-/// UTF-8 first: nearly every code in the street is, whatever it declares. Then what the symbol declares, or the
-/// decoder's guess between ISO 8859-1 and Shift-JIS. The bytes stay the truth.
-fn text_of(bytes: &[u8], declared: impl Fn() -> String) -> Option<String> {
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.contains('\0')
-    {
-        return Some(text.to_owned());
-    }
-    let text = declared();
-    let is_text = |c: char| c != '\u{fffd}' && (!c.is_control() || matches!(c, '\t' | '\n' | '\r'));
-    (!text.is_empty() && text.chars().all(is_text)).then_some(text)
+/// The field of 256 elements that QR codes count in, by the powers of 2 modulo x⁸+x⁴+x³+x²+1.
+struct Powers {
+    of: [u8; 512],
+    log: [u8; 256],
 }
 
-/// rxing's `FindFinderPatterns` with its thorough step and our caps.
-fn finder_patterns(bits: &BitMatrix) -> Vec<ConcentricPattern> {
-    const FINDER: FixedPattern<5, 7, false> = FixedPattern::new([1, 1, 3, 1, 1]);
-    const EDGE_TO_EDGE: bool = true;
-    let is_finder = |view: &PatternView<'_>, space: Option<f32>| {
-        let [a, b, c, d, e]: [u16; 5] = std::array::from_fn(|bar| view[bar]);
-        let plausible = c >= 3 && c >= a.max(e).saturating_mul(2) && c >= b.max(d);
-        plausible && IsPattern::<EDGE_TO_EDGE, 5, 7, false>(view, &FINDER, space, 0.1, 0.0, 0.0) != 0.0
-    };
-
-    let mut patterns: Vec<ConcentricPattern> = Vec::new();
-    let mut candidates = 0;
-    let mut row = PatternRow::default();
-    for y in (2..bits.height()).step_by(3) {
-        GetPatternRowTP(bits, y, &mut row, false);
-        let mut next = PatternView::new(&row);
-        while let Ok(view) = FindLeftGuardBy::<5, _>(next, 5, is_finder) {
-            next = view;
-            if !next.isValid() {
-                break;
+fn powers_of_two() -> &'static Powers {
+    static POWERS: OnceLock<Powers> = OnceLock::new();
+    POWERS.get_or_init(|| {
+        let mut powers = Powers { of: [0; 512], log: [0; 256] };
+        let mut power = 1_u32;
+        for exponent in 0..512 {
+            powers.of[exponent] = power as u8;
+            if exponent < 255 {
+                powers.log[power as usize] = exponent as u8;
             }
-            let centre = Point::new(
-                f32::from(next.pixelsInFront()) + f32::from(next[0]) + f32::from(next[1]) + f32::from(next[2]) / 2.0,
-                y as f32 + 0.5,
-            );
-            let known = |old: &ConcentricPattern| Point::distance(centre, old.p) < old.size as f32 / 2.0;
-            if !patterns.iter().any(known) {
-                let range = i32::from(next.iter().sum::<u16>()) * 3; // Three times the width, for very skewed codes.
-                patterns.extend(LocateConcentricPattern::<EDGE_TO_EDGE, 5, 7>(bits, &FINDER.into(), centre, range));
-            }
-            candidates += 1;
-            if candidates >= MAX_CANDIDATES || patterns.len() >= MAX_PATTERNS {
-                return patterns;
-            }
-            next.skipPair();
-            next.skipPair();
-            next.extend();
+            power = if power & 0x80 == 0 { power << 1 } else { (power << 1) ^ 0x11d };
         }
+        powers
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn corrections_are_checked() {
+        // Version 1-M of "01234567", the worked example of ISO/IEC 18004, annex I.
+        let block = [
+            0x10, 0x20, 0x0c, 0x56, 0x61, 0x80, 0xec, 0x11, 0xec, 0x11, 0xec, 0x11, 0xec, 0x11, 0xec, 0x11, 0xa5, 0x24,
+            0xd4, 0xc1, 0xed, 0x36, 0xc7, 0x87, 0x2c, 0x55,
+        ];
+        assert!(is_codeword(&block, 10));
+        assert_eq!(correct(1, 0, &block), Some((block[..16].to_vec(), 0)));
+        let mut damaged = block;
+        for at in [0, 5, 9, 20, 25] {
+            damaged[at] ^= 0x5a;
+        }
+        assert!(!is_codeword(&damaged, 10));
+        assert_eq!(correct(1, 0, &damaged), Some((block[..16].to_vec(), 100)));
+        damaged[12] ^= 1;
+        assert_eq!(correct(1, 0, &damaged), None);
     }
-    patterns
 }

@@ -1,4 +1,5 @@
-//! QR codes: text to symbols ([`Symbol`]), pictures to codes ([`read_picture`]), and what a code means ([`Scanned`]).
+//! QR codes: text to symbols ([`Symbol`]), pictures and camera frames to codes ([`read_picture`], [`Live`]), and what a code
+//! means ([`Scanned`]).
 //!
 //! Everything here is a pure function of its input: no clock, no file, no network. Pictures come from strangers, so
 //! reading one has a fixed budget of memory and work and never panics. A code never acts by itself: whoever calls
@@ -15,14 +16,24 @@
 //! # }
 //! ```
 
+mod bits;
 mod decoder;
+mod detect;
+mod finder;
+mod grid;
+mod luma;
+mod modules;
 mod read;
 mod render;
+mod scan;
 mod scanned;
 mod segments;
 mod write;
 
+pub use luma::Plane;
+pub use modules::{Mode, Part, Segment};
 pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_frame, read_picture};
 pub use render::{MAX_PNG_SIDE, Terminal};
+pub use scan::{Hints, Live, Update, look_in_every_way};
 pub use scanned::Scanned;
 pub use write::{Level, QUIET_ZONE, Symbol, WriteError};

@@ -4,10 +4,12 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use image::imageops::{self, FilterType};
 use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
-use crate::decoder;
+use crate::detect::Found;
+use crate::luma::Plane;
+use crate::modules::{Content, Part, Segment};
+use crate::{decoder, scan};
 
 /// The largest file that is looked at, in bytes.
 pub const MAX_PICTURE_BYTES: usize = 16 << 20;
@@ -18,18 +20,17 @@ pub const MAX_PICTURE_PIXELS: u64 = 40_000_000;
 
 /// What decoding may allocate: 40 megapixels of 8-bit colour with transparency and some room to work.
 const MAX_DECODED_BYTES: u64 = 256 << 20;
-/// Larger pictures are shrunk to this before anyone looks for codes: a full HD frame.
-const WORKING_SIDE: u32 = 1920;
-/// Smaller pictures are enlarged, because the detector wants more than one pixel per module.
-const SMALL_SIDE: u32 = 400;
-
 /// A code found in a picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Code {
     /// The content exactly as the symbol holds it.
     pub bytes: Vec<u8>,
     /// The content as text, when it is text: UTF-8, else the character set that the symbol declares or suggests.
     pub text: Option<String>,
+    /// How the symbol holds it: the alphabet of each stretch, and the character set that it declares.
+    pub segments: Vec<Segment>,
+    /// Which part of a message it is, when several symbols make one.
+    pub part: Option<Part>,
     /// The corners as `[x, y]` in pixels of the picture as it is shown (turned as its EXIF data says): top left, top
     /// right, bottom right, bottom left of the code itself.
     pub corners: [[i32; 2]; 4],
@@ -73,7 +74,7 @@ pub fn read_picture(file: &[u8]) -> Result<Vec<Code>, ReadError> {
     if file.len() > MAX_PICTURE_BYTES {
         return Err(ReadError::TooManyBytes { size_bytes: file.len() });
     }
-    catch_unwind(AssertUnwindSafe(|| decode(file).map(|gray| find_codes(&gray))))
+    catch_unwind(AssertUnwindSafe(|| decode(file).and_then(|gray| find_gray(&gray))))
         .unwrap_or(Err(ReadError::Damaged(None)))
 }
 
@@ -83,22 +84,8 @@ pub fn read_picture(file: &[u8]) -> Result<Vec<Code>, ReadError> {
 /// # Errors
 /// [`ReadError::NotAFrame`] or [`ReadError::TooLarge`].
 pub fn read_frame(luma: &[u8], width: u32, height: u32, row_stride: u32) -> Result<Vec<Code>, ReadError> {
-    if width.max(height) > MAX_PICTURE_SIDE || u64::from(width) * u64::from(height) > MAX_PICTURE_PIXELS {
-        return Err(ReadError::TooLarge { pixels: Some((width, height)) });
-    }
-    let (columns, stride) = (width as usize, row_stride as usize);
-    let rows: Vec<&[u8]> = luma.chunks(stride.max(1)).take(height as usize).collect();
-    if width == 0
-        || height == 0
-        || stride < columns
-        || rows.len() < height as usize
-        || rows.iter().any(|row| row.len() < columns)
-    {
-        return Err(ReadError::NotAFrame);
-    }
-    let pixels = rows.iter().flat_map(|row| &row[..columns]).copied().collect();
-    let gray = GrayImage::from_raw(width, height, pixels).ok_or(ReadError::NotAFrame)?;
-    catch_unwind(AssertUnwindSafe(|| find_codes(&gray))).map_err(|_| ReadError::Damaged(None))
+    let plane = Plane::new(luma, width, height, row_stride)?;
+    catch_unwind(AssertUnwindSafe(|| find_codes(plane))).map_err(|_| ReadError::Damaged(None))
 }
 
 fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {
@@ -148,59 +135,33 @@ fn gray_on_white(picture: DynamicImage) -> GrayImage {
     })
 }
 
-/// Looks at the picture in several sizes, each as it is and inverted. Every size finds codes that the others miss: the
-/// small ones see through the moiré of a photographed screen, the large ones read codes far away.
-fn find_codes(picture: &GrayImage) -> Vec<Code> {
-    let mut codes: Vec<Code> = Vec::new();
-    for mut layer in layers(picture) {
-        let scale = [picture.width() as f32 / layer.width() as f32, picture.height() as f32 / layer.height() as f32];
-        for inverted in [false, true] {
-            if inverted {
-                imageops::invert(&mut layer);
-            }
-            for found in decoder::find(layer.as_raw(), layer.width(), layer.height()) {
-                // A cast from a float saturates, so even a corner far outside stays a number.
-                let corners =
-                    found.corners.map(|[x, y]| [(x * scale[0]).round() as i32, (y * scale[1]).round() as i32]);
-                let code = Code { bytes: found.bytes, text: found.text, corners };
-                if !codes.iter().any(|known| same_place(known, &code)) {
-                    codes.push(code);
-                }
-            }
-        }
-    }
-    codes
+fn find_gray(gray: &GrayImage) -> Result<Vec<Code>, ReadError> {
+    Plane::new(gray.as_raw(), gray.width(), gray.height(), gray.width()).map(find_codes)
 }
 
-fn layers(picture: &GrayImage) -> Vec<GrayImage> {
-    let (width, height) = picture.dimensions();
-    let longest = width.max(height);
-    let mut layers = vec![if longest > WORKING_SIDE {
-        let fit = |side: u32| (side * WORKING_SIDE / longest).max(1);
-        imageops::thumbnail(picture, fit(width), fit(height))
-    } else {
-        picture.clone()
-    }];
-    if longest <= SMALL_SIDE {
-        layers.push(imageops::resize(picture, width * 3, height * 3, FilterType::Nearest));
-        return layers;
+fn find_codes(plane: Plane<'_>) -> Vec<Code> {
+    scan::still(plane).into_iter().map(Code::of).collect()
+}
+
+impl Code {
+    pub(crate) fn of(found: Found) -> Self {
+        let Content { bytes, segments, part, .. } = found.content;
+        let text = text_of(&bytes, &segments);
+        // A cast from a float saturates, so even a corner far outside stays a number.
+        let corners = found.corners.map(|corner| corner.map(|axis| axis.round() as i32));
+        Self { bytes, text, segments, part, corners }
     }
-    while let Some(last) = layers.last()
-        && last.width().min(last.height()) >= SMALL_SIDE
-        && layers.len() < 3
+}
+
+/// UTF-8 first: nearly every code in the street is, whatever it declares. Then what the symbol declares, or the
+/// decoder's guess between ISO 8859-1 and Shift-JIS. The bytes stay the truth.
+fn text_of(bytes: &[u8], segments: &[Segment]) -> Option<String> {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && !text.contains('\0')
     {
-        layers.push(imageops::thumbnail(last, last.width() / 2, last.height() / 2));
+        return Some(text.to_owned());
     }
-    layers
-}
-
-/// Whether two finds are one code seen twice: the same content, the middle of one within the other's box.
-fn same_place(known: &Code, other: &Code) -> bool {
-    let middle = |axis: usize| other.corners.iter().map(|corner| i64::from(corner[axis])).sum::<i64>() / 4;
-    let within = |axis: usize| {
-        let along = known.corners.map(|corner| i64::from(corner[axis]));
-        let [low, high] = [along.iter().min(), along.iter().max()].map(|end| end.copied().unwrap_or_default());
-        (low..=high).contains(&middle(axis))
-    };
-    known.bytes == other.bytes && within(0) && within(1)
+    let text = decoder::text(bytes, segments);
+    let is_text = |c: char| c != '\u{fffd}' && (!c.is_control() || matches!(c, '\t' | '\n' | '\r'));
+    (!text.is_empty() && text.chars().all(is_text)).then_some(text)
 }

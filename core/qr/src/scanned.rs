@@ -26,7 +26,7 @@ impl Scanned {
     /// ```
     /// use comptoir_qr::{Code, Scanned};
     ///
-    /// let code = Code { bytes: b"comptoir:c/abc".to_vec(), text: Some("comptoir:c/abc".to_owned()), corners: [[0; 2]; 4] };
+    /// let code = Code { bytes: b"comptoir:c/abc".to_vec(), text: Some("comptoir:c/abc".to_owned()), ..Code::default() };
     /// assert_eq!(Scanned::of(&code), Scanned::Comptoir("comptoir:c/abc".to_owned()));
     /// ```
     #[must_use]
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Scanned {
-        Scanned::of(&Code { bytes: text.as_bytes().to_vec(), text: Some(text.to_owned()), corners: [[0; 2]; 4] })
+        Scanned::of(&Code { bytes: text.as_bytes().to_vec(), text: Some(text.to_owned()), ..Code::default() })
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_are_kept() {
-        let code = Code { bytes: vec![0xff, 0x00], text: None, corners: [[0; 2]; 4] };
+        let code = Code { bytes: vec![0xff, 0x00], text: None, ..Code::default() };
         assert_eq!(Scanned::of(&code), Scanned::Unknown(vec![0xff, 0x00]));
     }
 }

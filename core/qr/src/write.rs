@@ -5,8 +5,9 @@ use qrcode::bits::Bits;
 use qrcode::types::QrError;
 use qrcode::{Color, EcLevel, QrCode, Version};
 
+use crate::luma::Plane;
 use crate::segments::{Spelling, cheapest};
-use crate::{decoder, render};
+use crate::{render, scan};
 
 /// Light modules on every side of a symbol, in modules. Without them other phones do not find the code.
 pub const QUIET_ZONE: u32 = 4;
@@ -136,9 +137,10 @@ impl Symbol {
             modules: code.to_colors().into_iter().map(|color| color == Color::Dark).collect(),
         };
         let picture = render::luma(&symbol, 3);
-        let found = decoder::find(&picture.luma, picture.side, picture.side);
+        let plane = Plane::new(&picture.luma, picture.side, picture.side, picture.side);
+        let found = plane.map_or_else(|_| Vec::new(), scan::plain);
         match found.as_slice() {
-            [found] if found.bytes == data => Ok(symbol),
+            [found] if found.content.bytes == data => Ok(symbol),
             _ => Err(WriteError::DoesNotReadBack),
         }
     }

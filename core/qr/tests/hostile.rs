@@ -3,7 +3,7 @@
 
 use std::io::Cursor;
 
-use comptoir_qr::{MAX_PICTURE_BYTES, ReadError, Symbol, read_picture};
+use comptoir_qr::{Live, MAX_PICTURE_BYTES, Plane, ReadError, Symbol, look_in_every_way, read_picture};
 use image::{DynamicImage, GrayImage, ImageFormat, Luma};
 use proptest::prelude::*;
 
@@ -116,5 +116,30 @@ proptest! {
         let mut file = Cursor::new(Vec::new());
         DynamicImage::from(page).write_to(&mut file, ImageFormat::Png).unwrap();
         let _ = read_picture(file.get_ref());
+    }
+
+    #[test]
+    fn no_plane_panics_without_a_net(
+        bytes in prop::collection::vec(any::<u8>(), 1..6000),
+        width in 1_u32..120,
+        padding in 0_u32..9,
+        eyes in 0_u32..4,
+    ) {
+        let stride = width + padding;
+        let height = (bytes.len() as u32).div_ceil(stride);
+        let mut bytes = bytes;
+        bytes.resize((stride * height) as usize, 0);
+        // Finder patterns in the noise, so that more than thresholds is reached.
+        for (at, byte) in bytes.iter_mut().enumerate().filter(|_| eyes > 0) {
+            let (x, y) = (at as u32 % stride / eyes, at as u32 / stride / eyes);
+            let ring = (x % 9).abs_diff(4).max((y % 9).abs_diff(4));
+            *byte = if ring <= 1 || ring == 3 { *byte / 4 } else { 191 + *byte / 4 };
+        }
+        let plane = Plane::new(&bytes, width, height, stride).unwrap();
+        let _ = look_in_every_way(plane);
+        let mut live = Live::default();
+        for _ in 0..3 {
+            live.frame(plane);
+        }
     }
 }
