@@ -6,6 +6,7 @@ mod facade;
 mod lock;
 mod migrations;
 mod paths;
+mod proof;
 mod sources;
 
 use crate::house::{House, Result};
@@ -37,6 +38,7 @@ fn findings(house: &House) -> Result<Vec<String>> {
     findings.extend(facade::findings(&house.root)?);
     findings.extend(lock::findings(&house.root)?);
     findings.extend(paths::findings(&house.root)?);
+    findings.extend(proof::findings(&house.root)?);
     findings.extend(sources::findings(&house.root)?);
     findings.extend(migrations::findings(&house.root)?);
     Ok(findings)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::house::Result;
 
-const PAGES: [&str; 2] = ["ARCHITECTURE.md", "README.md"];
+const PAGES: [&str; 3] = ["ARCHITECTURE.md", "README.md", "docs/threat-model.md"];
 /// What a name ends in when it is a file's, also without a folder before it.
 const ENDINGS: [&str; 6] = [".md", ".rs", ".toml", ".sql", ".proto", ".json"];
 
