@@ -15,8 +15,7 @@ use comptoir_content::{OrderId, RefundId};
 
 use crate::config::Config;
 use crate::gateway::{GatewayError, Shared, ShopClock, core_of, round};
-pub use crate::operator::Books;
-use crate::operator::{self, OrderRow};
+use crate::operator::{self, Books, OrderRow};
 use crate::provider::http::Http;
 use crate::provider::{HttpRequest, HttpResponse};
 use crate::web::webhook_came;
