@@ -11,14 +11,15 @@ pub(crate) fn run(house: &House, names: &[String], quick: bool, json: bool) -> R
     if !build.status().map_err(broken)?.success() {
         return Ok(false);
     }
-    let languages = names.is_empty() || names.iter().any(|name| name == "languages");
-    let programs = if languages && !quick { shells::bench(house) } else { Vec::new() };
+    let is_asked = |bench: &&str| !quick && (names.is_empty() || names.iter().any(|name| name == bench));
+    let programs =
+        ["languages", "binary"].iter().filter(|bench| is_asked(bench)).flat_map(|bench| shells::bench(house, bench));
     let program = house.target.join("release").join("comptoir-benches");
     let mut bench = std::process::Command::new(&program);
     bench.args(names).arg("--dir").arg(house.target.join("bench"));
-    for (language, program) in programs {
+    for (name, program) in programs {
         let told = serde_json::to_string(&program).map_err(|error| format!("naming a program: {error}"))?;
-        bench.env(format!("COMPTOIR_BENCH_{}", language.to_uppercase()), told);
+        bench.env(format!("COMPTOIR_BENCH_{}", name.to_uppercase()), told);
     }
     bench.args(quick.then_some("--quick")).args(json.then_some("--json"));
     let status = bench.status().map_err(|error| format!("running {}: {error}", program.display()))?;

@@ -62,14 +62,19 @@ pub(crate) fn names() -> [&'static str; STEPS.len()] {
     STEPS.map(|(name, _)| name)
 }
 
-/// The programs of `benches/languages`, each as its name and arguments. One that cannot be built here is left out, with a line.
-pub(crate) fn bench(house: &House) -> Vec<(&'static str, Vec<String>)> {
+/// What a bench needs of the toolchains here: the programs of `benches/languages`, each as its name and arguments; the library
+/// for phones, behind the program that strips it. What cannot be built here is left out, with a line.
+pub(crate) fn bench(house: &House, bench: &str) -> Vec<(&'static str, Vec<String>)> {
     type Build = fn(&House) -> std::result::Result<Vec<String>, Missed>;
-    let builds: [(&str, Build); 3] = [("python", python::bench), ("kotlin", kotlin::bench), ("swift", swift::bench)];
-    let built = builds.into_iter().filter_map(|(language, build)| match build(house) {
-        Ok(program) => Some((language, program)),
+    let builds: &[(&str, Build)] = match bench {
+        "languages" => &[("python", python::bench), ("kotlin", kotlin::bench), ("swift", swift::bench)],
+        "binary" => &[("phone", phones::bench)],
+        _ => &[],
+    };
+    let built = builds.iter().filter_map(|(name, build)| match build(house) {
+        Ok(program) => Some((*name, program)),
         Err(Missed::Failed(why) | Missed::Skipped(why)) => {
-            println!("xtask: {language} is not measured: {why}");
+            println!("xtask: {name} is not measured: {why}");
             None
         }
     });

@@ -126,7 +126,7 @@ END;
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation INTEGER NOT NULL REFERENCES conversation (id),
-    kind TEXT NOT NULL,             -- open, commit, message
+    kind TEXT NOT NULL,             -- open, commit, deliver, message
     uid BLOB NOT NULL UNIQUE,
     message INTEGER REFERENCES message (id),
     content BLOB,
@@ -140,7 +140,11 @@ CREATE TABLE outbox (
     not_before INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
-CREATE INDEX outbox_order ON outbox (conversation, id);
+-- An opening of a generation goes before whatever was said before it. However long the queue is, each look at it is short.
+CREATE INDEX outbox_order ON outbox (conversation, kind <> 'open', id);
+CREATE INDEX outbox_unsealed ON outbox (conversation, id) WHERE sealed IS NULL;
+CREATE INDEX outbox_change ON outbox (conversation, kind) WHERE kind <> 'message';
+CREATE INDEX outbox_later ON outbox (not_before) WHERE not_before > 0;
 
 -- Devices that an outbox row has not reached yet. The row is done when none is left.
 CREATE TABLE outbox_recipient (
@@ -151,6 +155,8 @@ CREATE TABLE outbox_recipient (
     PRIMARY KEY (outbox, device)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX outbox_recipient_later ON outbox_recipient (not_before) WHERE not_before > 0;
+
 -- Envelopes that cannot be opened yet: sealed in an epoch to come, or by an account whose log is still to be fetched.
 CREATE TABLE held (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -160,7 +166,8 @@ CREATE TABLE held (
     sealed BLOB NOT NULL,
     accepted_at INTEGER NOT NULL,
     reason TEXT NOT NULL,           -- early, account, unreadable
-    account BLOB,
+    account BLOB,                   -- whose log did not suffice
+    log_len INTEGER NOT NULL DEFAULT 0,     -- how long it was then
     received_at INTEGER NOT NULL
 ) STRICT;
 

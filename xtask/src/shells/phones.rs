@@ -42,8 +42,25 @@ pub(crate) fn android(house: &House) -> Outcome {
     Ok(Passed { checks: checks + 2, note: format!("{} is as a phone wants it", library.display()) })
 }
 
+/// The library for Android as people get it, for its size.
+pub(crate) fn bench(house: &House) -> std::result::Result<Vec<String>, Missed> {
+    let library = link_android(house, &Build { profile: "phone", folder: "phone", c_flags: "" })?;
+    Ok(vec![format!("{CROSS}-strip"), library.display().to_string()])
+}
+
 /// The library for Android, linked. It cannot be loaded; whatever reads its symbols can use it, such as UniFFI's bindgen.
-pub(crate) fn android_library(house: &House) -> std::result::Result<PathBuf, Missed> {
+fn android_library(house: &House) -> std::result::Result<PathBuf, Missed> {
+    link_android(house, &Build { profile: "dev", folder: "debug", c_flags: "-O0" })
+}
+
+struct Build {
+    profile: &'static str,
+    /// Where cargo puts what it builds in that profile.
+    folder: &'static str,
+    c_flags: &'static str,
+}
+
+fn link_android(house: &House, how: &Build) -> std::result::Result<PathBuf, Missed> {
     prepare(house, ANDROID).map_err(Missed::Skipped)?;
     if let Err(why) = install::apt_get(&CROSS_PACKAGES) {
         succeed(&mut check(house, ANDROID)?)?;
@@ -55,7 +72,7 @@ pub(crate) fn android_library(house: &House) -> std::result::Result<PathBuf, Mis
 
     let mut build = house.cargo();
     build.args(["rustc", "--package", "comptoir-bindings", "--lib", "--crate-type", "cdylib"]);
-    build.args(["--target", ANDROID, "--target-dir"]).arg(folder(house));
+    build.args(["--profile", how.profile, "--target", ANDROID, "--target-dir"]).arg(folder(house));
     let link_args = [
         "-fuse-ld=lld".to_owned(),
         format!("-B{}", programs.join("gcc-ld").display()),
@@ -70,14 +87,15 @@ pub(crate) fn android_library(house: &House) -> std::result::Result<PathBuf, Mis
     build.env("CC_aarch64_linux_android", format!("{CROSS}-gcc"));
     build.env("AR_aarch64_linux_android", format!("{CROSS}-ar"));
     let c_flags = [
-        "-O0 -D__ANDROID__ -D__ANDROID_API__=26",
+        how.c_flags,
+        "-D__ANDROID__ -D__ANDROID_API__=26",
         // Two names that glibc's headers bring in: bionic calls the one otherwise and needs no second kind of `fcntl`.
         "-D__errno_location=__errno -DSQLITE_DISABLE_LFS",
         &format!("'-I{}'", include.display()),
     ];
     build.env("CFLAGS_aarch64_linux_android", c_flags.join(" ")).env("CC_SHELL_ESCAPED_FLAGS", "1");
     succeed(&mut build)?;
-    Ok(folder(house).join(ANDROID).join("debug/libcomptoir.so"))
+    Ok(folder(house).join(ANDROID).join(how.folder).join("libcomptoir.so"))
 }
 
 fn prepare(house: &House, target: &str) -> Result<()> {

@@ -79,7 +79,10 @@ pub(crate) fn begin(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(
 fn has_commit(tx: &Tx<'_>, conversation: i64) -> Result<bool, TurnError> {
     Ok(tx
         .sql
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM outbox WHERE conversation = ?1 AND kind IN ('open', 'commit'))")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outbox
+                 WHERE conversation = ?1 AND kind <> 'message' AND kind IN ('open', 'commit'))",
+        )?
         .query_row([conversation], |row| row.get(0))?)
 }
 
@@ -230,7 +233,7 @@ pub(crate) fn drop_group(tx: &mut Tx<'_>, uid: ConversationId, generation: u32) 
 /// Takes the seals off everything unsent, so that it can be sealed again in another group under the same uids.
 pub(crate) fn unseal_all(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnError> {
     tx.sql
-        .prepare_cached("DELETE FROM outbox WHERE conversation = ?1 AND kind IN ('open', 'commit', 'deliver')")?
+        .prepare_cached("DELETE FROM outbox WHERE conversation = ?1 AND kind <> 'message'")?
         .execute([conversation])?;
     tx.sql
         .prepare_cached("DELETE FROM outbox_recipient WHERE outbox IN (SELECT id FROM outbox WHERE conversation = ?1)")?

@@ -173,7 +173,9 @@ fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<()
         Opened::Commit { staged, .. } => {
             let ours: Option<i64> = tx
                 .sql
-                .prepare_cached("SELECT id FROM outbox WHERE conversation = ?1 AND kind = 'commit'")?
+                .prepare_cached(
+                    "SELECT id FROM outbox WHERE conversation = ?1 AND kind <> 'message' AND kind = 'commit'",
+                )?
                 .query_row([conversation.id], |row| row.get(0))
                 .optional()?;
             group.merge(&tx.mls, *staged)?;
