@@ -95,8 +95,13 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let fresh = PathBuf::from(name);
+    // What an earlier attempt left is not written into: it may be a link, or open to others.
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -105,10 +110,15 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    // A link never replaces, as a renaming would.
-    let named = fs::hard_link(&fresh, path);
-    let removed = fs::remove_file(&fresh);
-    named.and(removed)?;
+    // A link never replaces, as a renaming would. Not every file system has links.
+    match fs::hard_link(&fresh, path) {
+        Ok(()) => fs::remove_file(&fresh)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&fresh)?;
+            return Err(error);
+        }
+        Err(_) => fs::rename(&fresh, path)?,
+    }
     #[cfg(unix)]
     {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -132,4 +142,39 @@ pub(crate) fn database_key(root: &[u8; 32]) -> DatabaseKey {
         .and_then(|okm| okm.fill(&mut key))
         .expect("48 bytes are within what HKDF-SHA256 can give");
     DatabaseKey::from_bytes(key)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_written_into_nothing_that_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (key, elsewhere) = (dir.path().join("a.key"), dir.path().join("elsewhere"));
+        fs::write(&elsewhere, "another's").unwrap();
+        symlink(&elsewhere, dir.path().join("a.key.new")).unwrap();
+        write_secret(&key, &[7; 32]).unwrap();
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"another's");
+        assert_eq!(fs::read(&key).unwrap(), [7; 32]);
+
+        let other = dir.path().join("b.key");
+        let left = dir.path().join("b.key.new");
+        fs::write(&left, "half").unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o644)).unwrap();
+        write_secret(&other, &[8; 32]).unwrap();
+        assert_eq!(fs::metadata(&other).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!left.exists());
+    }
+
+    #[test]
+    fn a_secret_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("a.key");
+        write_secret(&key, &[7; 32]).unwrap();
+        assert_eq!(write_secret(&key, &[8; 32]).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&key).unwrap(), [7; 32]);
+    }
 }

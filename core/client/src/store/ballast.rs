@@ -38,7 +38,9 @@ impl Ballast {
 
     /// True while nothing new should be begun.
     pub(crate) fn is_short(&mut self, now: Timestamp) -> bool {
-        if self.short_since.is_some_and(|since| now.since_ms(since) >= LOOK_EVERY_MS) {
+        // A clock that was set back says that no time went by, perhaps for days.
+        let is_due = |since: Timestamp| now < since || now.since_ms(since) >= LOOK_EVERY_MS;
+        if self.short_since.is_some_and(is_due) {
             self.short_since = (!self.put()).then_some(now);
         }
         self.short_since.is_some()
@@ -83,6 +85,14 @@ mod tests {
         assert!(ballast.is_short(NOW.plus_ms(LOOK_EVERY_MS - 1)), "it is not looked at every moment");
         assert!(!ballast.is_short(NOW.plus_ms(LOOK_EVERY_MS)));
         assert_eq!(size(), Some(2 << 20));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_it_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ballast = Ballast::lay(dir.path(), NOW);
+        ballast.let_go(NOW);
+        assert!(!ballast.is_short(NOW.plus_ms(-24 * 3_600_000)));
     }
 
     #[test]

@@ -158,10 +158,11 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     let incarnation = tx.kv("relay.incarnation")?;
     let seq = tx.kv_u64("relay.seq")?;
     let other_life = incarnation.as_deref() != Some(&welcome.incarnation.0[..]);
-    // What was acknowledged was on this disk. When it is not, the disk is an older copy: its ratchets have been used, and
-    // whatever is said with them again cannot be read. All conversations begin another generation.
+    // The relay has left behind what this disk never saw. Either the disk is an older copy: its ratchets have been used, and
+    // whatever is said with them again cannot be read. Or it was away for longer than mail is kept, commits among it. In
+    // both cases all conversations begin another generation.
     if !other_life && welcome.acked_seq > seq {
-        tracing::warn!("this store is an older copy of itself; its conversations begin anew");
+        tracing::warn!("mail is gone that this store has not seen; its conversations begin anew");
         super::members::begin_anew(tx)?;
     }
     // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
@@ -172,7 +173,8 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
     if other_life && incarnation.is_some() && welcome.lost_since_ms > 0 {
-        super::resend::lost_since(tx, Timestamp(i64::try_from(welcome.lost_since_ms).unwrap_or(i64::MAX)))?;
+        let by_relay = |ms: u64| Timestamp(i64::try_from(ms).unwrap_or(i64::MAX));
+        super::resend::lost_since(tx, by_relay(welcome.lost_since_ms), by_relay(welcome.server_time_ms))?;
     }
     super::push::connected(tx, welcome, other_numbers)?;
     if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {

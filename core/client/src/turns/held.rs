@@ -23,18 +23,18 @@ pub(crate) fn hold(tx: &mut Tx<'_>, item: &wire::Item, error: &TurnError) -> Res
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "every other error is final for this envelope")]
 fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result<(), TurnError> {
-    let (reason, account) = match error {
+    let (reason, account, log_len) = match error {
         TurnError::Session(SessionError::Own) => return Ok(()),
-        TurnError::Session(SessionError::Early) => ("early", None),
+        TurnError::Session(SessionError::Early) => ("early", None, 0),
         TurnError::Session(SessionError::UnknownAccount(account)) => {
             let relay = tx.me_row()?.map(|me| me.relay).unwrap_or_default();
             // Who they are stands in the log that we ask for.
             tx.insert_account(*account, AccountKind::Person, &relay)?;
             let from = tx.account(*account)?.map_or(0, |known| known.head.len);
             tx.effect(Effect::Ask(Question::Log { account: *account, from }));
-            ("account", Some(account.0))
+            ("account", Some(account.0), i64::try_from(from).unwrap_or(i64::MAX))
         }
-        _ => ("unreadable", None),
+        _ => ("unreadable", None, 0),
     };
     make_room(tx, arrived.conversation)?;
     let kind = match arrived.kind {
@@ -44,8 +44,8 @@ fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result
     };
     tx.sql
         .prepare_cached(
-            "INSERT INTO held (conversation, generation, kind, sealed, accepted_at, reason, account, received_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO held (conversation, generation, kind, sealed, accepted_at, reason, account, log_len, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             arrived.conversation.0,
@@ -55,6 +55,7 @@ fn hold_arrived(tx: &mut Tx<'_>, arrived: &Arrived, error: &TurnError) -> Result
             arrived.accepted_at.0,
             reason,
             account,
+            log_len,
             tx.now.0
         ])?;
     if reason == "unreadable" && arrived.kind == wire::EnvelopeKind::Welcome {
@@ -111,12 +112,20 @@ pub(crate) fn retry_held_of(tx: &mut Tx<'_>, account: AccountId) -> Result<(), T
     Ok(())
 }
 
-/// Everything that may open is tried again: a core that ended right after a commit has not tried what that commit made
-/// possible, and nothing else would remind it.
+/// A core that ended right after a commit has not tried what that commit made possible, and nothing else would remind it: what
+/// waited for a log that has grown since, or for a group that is there. What still waits is left alone, however much it is.
 pub(crate) fn retry_all(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     let conversations: Vec<[u8; 16]> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT DISTINCT conversation FROM held WHERE reason <> 'unreadable'")?;
+        let mut select = tx.sql.prepare_cached(
+            "SELECT DISTINCT held.conversation FROM held
+                 JOIN account ON account.id = held.account AND account.log_len > held.log_len
+                 WHERE held.reason = 'account'
+             UNION
+             SELECT DISTINCT held.conversation FROM held
+                 JOIN conversation ON conversation.uid = held.conversation AND conversation.state = 'open'
+                     AND held.generation <= conversation.generation
+                 WHERE held.reason = 'early'",
+        )?;
         select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for uid in conversations {
@@ -169,11 +178,12 @@ pub(crate) fn retry_failed(tx: &mut Tx<'_>, id: i64, error: &TurnError) -> Resul
         TurnError::Session(SessionError::UnknownAccount(account)) => {
             let relay = tx.me_row()?.map(|me| me.relay).unwrap_or_default();
             tx.insert_account(*account, AccountKind::Person, &relay)?;
+            let log_len = tx.account(*account)?.map_or(0, |known| i64::try_from(known.head.len).unwrap_or(i64::MAX));
             tx.sql
-                .prepare_cached("UPDATE held SET reason = 'account', account = ?2 WHERE id = ?1")?
-                .execute(params![id, account.0])?;
+                .prepare_cached("UPDATE held SET reason = 'account', account = ?2, log_len = ?3 WHERE id = ?1")?
+                .execute(params![id, account.0, log_len])?;
             // Asked for only if it was never fetched: a log that lacks the device gains nothing by being read again.
-            if tx.account(*account)?.is_none() {
+            if log_len == 0 {
                 tx.effect(Effect::Ask(Question::Log { account: *account, from: 0 }));
             }
             Ok(())

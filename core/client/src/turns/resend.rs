@@ -12,9 +12,9 @@ use crate::store::{Effect, Tx, given_back};
 /// How long a relay keeps what nobody fetched: 30 days, in milliseconds. Nobody waits for what is older.
 const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 
-/// Queues everything again that the relay accepted at this time of its clock or later.
-pub(crate) fn lost_since(tx: &mut Tx<'_>, since: Timestamp) -> Result<(), TurnError> {
-    let since = since.0.max(tx.now.plus_ms(-KEPT_MS).0);
+/// Queues everything again that the relay accepted at this time of its clock or later; by that clock it is `relay_now`.
+pub(crate) fn lost_since(tx: &mut Tx<'_>, since: Timestamp, relay_now: Timestamp) -> Result<(), TurnError> {
+    let since = since.0.max(relay_now.plus_ms(-KEPT_MS).0);
     let lost: Vec<(i64, [u8; 16], Vec<u8>, String)> = {
         let mut select = tx.sql.prepare_cached(
             "SELECT id, uid, content, text FROM message WHERE mine = 1 AND accepted_at >= ?1
