@@ -12,7 +12,7 @@ pub mod storm;
 pub mod stranger;
 pub mod tap;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -136,6 +136,24 @@ impl Town {
         self.relay = Some(open_relay(&self.relay_config, self.now_ms.as_ref()).await);
     }
 
+    /// A copy of its folder is put aside.
+    pub async fn copy_relay(&mut self) {
+        self.stop_relay().await;
+        copy_dir(&self.relay_dir(), &self.dir.path().join("relay-copy"));
+        self.start_relay().await;
+    }
+
+    /// It lost its disk, and comes back from the copy.
+    pub async fn restore_relay(&mut self, how: Restored) {
+        self.stop_relay().await;
+        std::fs::remove_dir_all(self.relay_dir()).expect("its folder");
+        copy_dir(&self.dir.path().join("relay-copy"), &self.relay_dir());
+        if how == Restored::Marked {
+            std::fs::write(self.relay_dir().join("RESTORED"), "").expect("a mark");
+        }
+        self.start_relay().await;
+    }
+
     /// It comes back under the same address, and takes itself for somebody else: nobody is let in.
     pub async fn start_relay_as(&mut self, name: &str) {
         let config = comptoir_relay::Config { names: vec![name.to_owned()], ..self.relay_config.clone() };
@@ -194,6 +212,29 @@ impl Town {
         let person = self.open(name);
         person.client.create_account(&self.relay_url()).await.expect("an account");
         person
+    }
+}
+
+/// What the operator of a relay does who put a copy back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Restored {
+    /// Says so, with the file that the manual asks for.
+    Marked,
+    /// Nothing.
+    InSilence,
+}
+
+/// Copies a folder with everything in it.
+pub fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("its type").is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("a file");
+        }
     }
 }
 

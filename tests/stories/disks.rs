@@ -19,6 +19,7 @@ async fn a_full_disk_still_takes_what_arrives_and_begins_nothing_new() {
     fs::create_dir_all(town.dir.path().join("alice")).unwrap();
     let disk = Disk::below(&town.dir.path().join("alice"));
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    alice.syncs().await;
     let chat = bob.meets(&alice).await;
     bob.says(chat, "one").await;
     alice.sees(chat, &["you: one"]).await;
@@ -55,6 +56,7 @@ async fn a_full_disk_still_takes_what_arrives_and_begins_nothing_new() {
 async fn a_closed_folder() -> (Town, ConversationId, Vec<String>) {
     let town = Town::new().await;
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
     let chat = alice.meets(&bob).await;
     for number in 0..40 {
         alice.says(chat, &format!("{number} {}", "words ".repeat(40))).await;

@@ -193,136 +193,6 @@ async fn a_relay_that_lost_its_memory_is_told_again() {
 }
 
 #[tokio::test]
-async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
-    let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "one").await;
-    bob.sees(chat, &["you: one"]).await;
-    alice.syncs().await;
-    bob.syncs().await;
-    town.stop_relay().await;
-    let copy = town.dir.path().join("backup");
-    copy_dir(&town.relay_dir(), &copy);
-    town.start_relay().await;
-    alice.client.connect().unwrap();
-    bob.client.connect().unwrap();
-    for text in ["two", "three", "four"] {
-        alice.says(chat, text).await;
-    }
-    bob.sees(chat, &["you: one", "you: two", "you: three", "you: four"]).await;
-    alice.syncs().await;
-    bob.syncs().await;
-    town.stop_relay().await;
-    std::fs::remove_dir_all(town.relay_dir()).unwrap();
-    copy_dir(&copy, &town.relay_dir());
-    town.start_relay().await;
-    alice.client.connect().unwrap();
-    bob.client.connect().unwrap();
-    // Its numbers begin again where Bob has long been.
-    for text in ["five", "six"] {
-        alice.says(chat, text).await;
-    }
-    let all = ["you: one", "you: two", "you: three", "you: four", "you: five", "you: six"];
-    bob.sees(chat, &all).await;
-}
-
-/// As many messages come after the restore as were lost by it: only the operator's mark tells the numbers apart.
-#[tokio::test]
-async fn a_restored_relay_that_is_marked_loses_nothing_even_while_bob_is_away() {
-    let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "zero").await;
-    bob.sees(chat, &["you: zero"]).await;
-    town.pass(MINUTE_MS);
-    alice.says(chat, "one").await;
-    bob.sees(chat, &["you: zero", "you: one"]).await;
-    alice.syncs().await;
-    bob.syncs().await;
-    town.stop_relay().await;
-    let copy = town.dir.path().join("backup");
-    copy_dir(&town.relay_dir(), &copy);
-    town.start_relay().await;
-    town.pass(MINUTE_MS);
-    alice.client.connect().unwrap();
-    bob.client.connect().unwrap();
-    alice.says(chat, "two").await;
-    bob.sees(chat, &["you: zero", "you: one", "you: two"]).await;
-    alice.syncs().await;
-    bob.syncs().await;
-    bob.client.shutdown().unwrap();
-    town.stop_relay().await;
-    std::fs::remove_dir_all(town.relay_dir()).unwrap();
-    copy_dir(&copy, &town.relay_dir());
-    std::fs::write(town.relay_dir().join("RESTORED"), "").unwrap();
-    town.start_relay().await;
-    alice.client.connect().unwrap();
-    let later = ["three", "four", "five", "six", "seven", "eight"];
-    for text in later {
-        alice.says(chat, text).await;
-    }
-    alice.syncs().await;
-    let bob = town.open("bob");
-    let all: Vec<String> = ["zero", "one", "two"].iter().chain(&later).map(|text| format!("you: {text}")).collect();
-    bob.sees(chat, &all.iter().map(String::as_str).collect::<Vec<_>>()).await;
-}
-
-/// What the relay had accepted after the copy was taken, and not delivered: a message in an old conversation, and the first
-/// one to somebody whom nobody had written to before.
-#[tokio::test]
-async fn a_restored_relay_is_given_again_what_it_had_accepted_and_lost() {
-    let mut town = Town::new().await;
-    let (alice, bob, carol) = (town.arrives("alice").await, town.arrives("bob").await, town.arrives("carol").await);
-    bob.syncs().await;
-    carol.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "one").await;
-    bob.sees(chat, &["you: one"]).await;
-    alice.syncs().await;
-    bob.syncs().await;
-    town.stop_relay().await;
-    let copy = town.dir.path().join("backup");
-    copy_dir(&town.relay_dir(), &copy);
-    town.start_relay().await;
-    town.pass(MINUTE_MS);
-    bob.client.shutdown().unwrap();
-    carol.client.disconnect().unwrap();
-    carol.until("the end of the line", |me| (!me.is_online()).then_some(())).await;
-    alice.client.connect().unwrap();
-    alice.says(chat, "two").await;
-    let carols = alice.meets(&carol).await;
-    carol.client.shutdown().unwrap();
-    alice.says(carols, "hello, Carol").await;
-    alice.mine_is(chat, BubbleState::Sent).await;
-    alice.mine_is(carols, BubbleState::Sent).await;
-    alice.syncs().await;
-    town.stop_relay().await;
-    std::fs::remove_dir_all(town.relay_dir()).unwrap();
-    copy_dir(&copy, &town.relay_dir());
-    std::fs::write(town.relay_dir().join("RESTORED"), "").unwrap();
-    town.start_relay().await;
-    let (bob, carol) = (town.open("bob"), town.open("carol"));
-    bob.until("the relay", |me| me.is_online().then_some(())).await;
-    carol.syncs().await;
-    alice.client.connect().unwrap();
-    bob.sees(chat, &["you: one", "you: two"]).await;
-    carol.sees(carols, &["you: hello, Carol"]).await;
-    alice.syncs().await;
-    assert_eq!(alice.thread(chat), ["me: one", "me: two"]);
-}
-
-fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for file in std::fs::read_dir(from).unwrap() {
-        let file = file.unwrap();
-        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
-    }
-}
-
-#[tokio::test]
 async fn two_devices_linked_while_offline_both_take_part() {
     let mut town = Town::new().await;
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
@@ -372,7 +242,7 @@ async fn a_phone_that_fell_behind_for_good_begins_again() {
     bob.syncs().await;
     bob.client.shutdown().unwrap();
     let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob as he was"));
-    copy_dir(&folder, &copy);
+    comptoir_tests::copy_dir(&folder, &copy);
     let bob = town.open("bob");
     // The group changes three times while nobody keeps this copy up to date.
     for name in ["alice-tablet", "alice-laptop", "alice-desk"] {
@@ -386,7 +256,7 @@ async fn a_phone_that_fell_behind_for_good_begins_again() {
     }
     bob.client.shutdown().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    copy_dir(&copy, &folder);
+    comptoir_tests::copy_dir(&copy, &folder);
 
     let bob = town.open("bob");
     bob.until("the relay", |me| me.is_online().then_some(())).await;

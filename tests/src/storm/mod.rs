@@ -7,6 +7,7 @@
 //! played again, and is made smaller until nothing can be taken out of it.
 
 pub mod model;
+pub mod road;
 pub mod steps;
 pub mod world;
 
@@ -21,7 +22,9 @@ use futures_util::FutureExt as _;
 
 use model::{Broken, Model, bubbles, chat_with, chats};
 use steps::Step;
-use world::{DEVICES, PEOPLE, PEOPLE_COUNT, SHOP, TILL, World, copy_dir};
+use world::{DEVICES, PEOPLE, PEOPLE_COUNT, SHOP, TILL, World};
+
+use crate::copy_dir;
 
 /// Steps of a storm.
 pub const STEPS: usize = 120;
@@ -207,7 +210,7 @@ impl Storm {
             Step::Card { device, card } => {
                 if let Some(page) = self.page(device % TILL) {
                     let card = PRACTICE_CARDS[card % PRACTICE_CARDS.len()].number;
-                    self.world.taps_on_page(&page, &serde_json::json!({ "card": card })).await;
+                    self.world.road().taps_on_page(&page, &serde_json::json!({ "card": card })).await;
                 }
             }
             Step::Bank { device, approves } => {
@@ -215,7 +218,7 @@ impl Storm {
                     let outcome = if approves { "ok" } else { "failed" };
                     // The page names its own challenge; without one this is a tap into the void.
                     let page = page.replacen('?', "/3ds?", 1);
-                    self.world.taps_on_page(&page, &serde_json::json!({ "outcome": outcome })).await;
+                    self.world.road().taps_on_page(&page, &serde_json::json!({ "outcome": outcome })).await;
                 }
             }
             Step::Close { device, hint } => {
@@ -267,7 +270,7 @@ impl Storm {
             Step::Lull => {
                 self.world.settle().await;
             }
-            Step::ProviderDown { down } => self.world.provider_is_down(down),
+            Step::ProviderDown { down } => self.world.road().is_down(down),
         }
     }
 
@@ -334,7 +337,7 @@ impl Storm {
     async fn calms_down(&mut self) -> Result<(), Broken> {
         self.doomed = None;
         self.world.no_more_cuts();
-        self.world.provider_is_down(false);
+        self.world.road().is_down(false);
         for device in 0..DEVICES.len() {
             self.world.time.skew(device, 0);
         }

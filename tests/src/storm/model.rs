@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use comptoir_client::{BubbleKind, ChatRow, Client, PaymentState, Place};
-use comptoir_content::{AccountId, ConversationId};
+use comptoir_content::{AccountId, ConversationId, Hash, OrderId, ReceiptFile};
 
 use super::world::{DEVICES, PEOPLE, PEOPLE_COUNT, SHOP, TILL, World};
 
@@ -138,18 +138,25 @@ impl Model {
 
     async fn check_money(&self, world: &World) -> Result<(), Broken> {
         let charges = charges(world).await;
-        let mut orders: BTreeMap<String, usize> = BTreeMap::new();
+        let mut payments = BTreeSet::new();
         for charge in &charges {
-            *orders.entry(charge.clone()).or_default() += 1;
-        }
-        if let Some((payment, times)) = orders.iter().find(|(_, times)| **times > 1) {
-            return Err(format!("{payment} was charged {times} times"));
+            // The till's reference: a payment, and which attempt at it this was.
+            let payment = charge.rsplit_once('.').map_or(charge.as_str(), |(payment, _)| payment);
+            if !payments.insert(payment) {
+                return Err(format!("{payment} was charged twice"));
+            }
         }
         let mut paid: BTreeSet<String> = BTreeSet::new();
-        for device in 0..TILL {
+        let mut bills: BTreeMap<Hash, String> = BTreeMap::new();
+        for (device, name) in DEVICES.into_iter().enumerate().take(TILL) {
             let Some(client) = &world.devices[device].client else { continue };
             for receipt in client.receipts().map_err(|error| error.to_string())? {
-                paid.insert(receipt.order.to_string());
+                let order = receipt.order.to_string();
+                let bill = bill_of(client, receipt.order)?;
+                if bills.entry(bill).or_insert_with(|| order.clone()) != &order {
+                    return Err(format!("{name} has paid one bill twice"));
+                }
+                paid.insert(order);
             }
         }
         if paid.len() > charges.len() {
@@ -261,7 +268,7 @@ impl Model {
     }
 }
 
-/// The provider's ids of everything that was charged, once for each charge.
+/// The till's references of everything that was charged, once for each charge.
 pub async fn charges(world: &World) -> Vec<String> {
     happened(world, "payment.succeeded").await
 }
@@ -271,9 +278,17 @@ async fn refunds(world: &World) -> usize {
 }
 
 async fn happened(world: &World, kind: &str) -> Vec<String> {
-    let events = world.events().await;
+    let events = world.road().events().await;
     let of_kind = events.iter().filter(|event| event["type"] == kind);
-    of_kind.map(|event| event["data"]["id"].as_str().unwrap_or_default().to_owned()).collect()
+    of_kind.map(|event| event["data"]["reference"].as_str().expect("a reference").to_owned()).collect()
+}
+
+/// The invoice that a receipt is for.
+fn bill_of(client: &Client, order: OrderId) -> Result<Hash, Broken> {
+    let file = client.receipt_file(order, None).map_err(|error| error.to_string())?;
+    let file = ReceiptFile::from_file(&file).map_err(|error| error.to_string())?;
+    let receipt = file.receipt.verify().map_err(|error| error.to_string())?;
+    Ok(receipt.invoice_hash)
 }
 
 pub fn chats(client: &Client) -> Result<Vec<ChatRow>, Broken> {

@@ -2,32 +2,27 @@
 //! queues that the storm moves.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use comptoir_client::headless::Setting;
 use comptoir_client::testing::{Line, Said};
 use comptoir_client::{Client, Config, FileVault};
 use comptoir_content::Timestamp;
-use comptoir_gateway::provider::{HttpRequest, HttpResponse, Method};
-use comptoir_gateway::testing::{Messenger, Till};
+use comptoir_gateway::testing::Till;
 use comptoir_gateway::{NewShop, init};
 use comptoir_relay::Clock;
 use comptoir_relay::testing::{Counter, Visit};
-use comptoir_sandbox::Answer;
 use comptoir_sqlcipher::faults::Disk;
 use comptoir_wire as wire;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::road::{PROVIDER, Road, SECRET, WEBHOOK_SECRET};
 use super::steps::Fate;
+use crate::copy_dir;
 
 const RELAY: &str = "ws://127.0.0.1:1";
-const PROVIDER: &str = "http://127.0.0.1:2";
-const SECRET: &str = "sk_practice_the_bakery";
-const WEBHOOK_SECRET: &str = "whsec_practice_the_bakery";
 
 /// Whose devices there are. The last one is the till's.
 pub const DEVICES: [&str; 5] = ["alice", "alice-2", "bob", "carol", "bakery"];
@@ -85,13 +80,6 @@ pub struct Device {
     visit: Option<Visit>,
     down: VecDeque<Down>,
     told_caught_up: bool,
-}
-
-/// The road between the till and its provider.
-struct Road {
-    provider: comptoir_sandbox::Counter,
-    down: AtomicBool,
-    next: Mutex<Fate>,
 }
 
 /// The whole town.
@@ -159,13 +147,7 @@ impl World {
     /// Opens what is in `dir`: nobody is connected.
     pub async fn open(dir: &Path, now_ms: i64) -> Self {
         let time = Time::new(now_ms);
-        let clock = time.now_ms.clone();
-        let mut config = comptoir_sandbox::Config::new(([127, 0, 0, 1], 0).into(), SECRET);
-        config.public_url = Some(PROVIDER.to_owned());
-        config.webhook = Some(comptoir_sandbox::Webhook::new("http://127.0.0.1:3", WEBHOOK_SECRET));
-        config.clock = comptoir_sandbox::Clock::from_fn(move || clock.load(Ordering::SeqCst));
-        let provider = comptoir_sandbox::Counter::open(config).await.expect("a provider");
-        let road = Arc::new(Road { provider, down: AtomicBool::new(false), next: Mutex::new(Fate::Arrives) });
+        let road = Arc::new(Road::open(time.now_ms.clone()).await);
         let devices = DEVICES.iter().map(|_| Device::away()).collect();
         let disk = |name: &&str| {
             std::fs::create_dir_all(dir.join(name)).expect("a folder");
@@ -441,7 +423,7 @@ impl World {
 
     /// Everything that can move moves, until nothing does. Says whether that ended.
     pub async fn settle(&mut self) -> bool {
-        *self.road.next.lock().unwrap_or_else(PoisonError::into_inner) = Fate::Arrives;
+        self.road.awaits(Fate::Arrives);
         for _ in 0..2_000 {
             let mut moved = 0;
             for device in 0..DEVICES.len() {
@@ -469,13 +451,13 @@ impl World {
 
     /// The till does what is due.
     pub async fn work(&mut self, fate: Fate) {
-        *self.road.next.lock().unwrap_or_else(PoisonError::into_inner) = fate;
+        self.road.awaits(fate);
         let _ = self.till().round().await;
     }
 
     /// The provider's next webhook goes to the till. Says whether there was one.
     pub async fn webhook(&mut self, fate: Fate) -> bool {
-        let Some((signature, body)) = self.road.provider.next_webhook().await else {
+        let Some((signature, body)) = self.road.next_webhook().await else {
             return false;
         };
         let times = match fate {
@@ -492,69 +474,14 @@ impl World {
         true
     }
 
-    pub fn provider_is_down(&self, down: bool) {
-        self.road.down.store(down, Ordering::SeqCst);
-    }
-
-    /// A tap on the provider's own page.
-    pub async fn taps_on_page(&self, url: &str, fields: &serde_json::Value) -> Answer {
-        let path = url.strip_prefix(PROVIDER).unwrap_or(url);
-        let headers = [("accept", "application/json"), ("content-type", "application/json")];
-        self.road.provider.answer("POST", path, &headers, fields.to_string().as_bytes()).await
-    }
-
-    /// Everything that ever happened at the provider.
-    pub async fn events(&self) -> Vec<serde_json::Value> {
-        let bearer = format!("Bearer {SECRET}");
-        let answer = self.road.provider.answer("GET", "/v1/events", &[("authorization", &bearer)], &[]).await;
-        let events: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
-        events["events"].as_array().expect("a list").clone()
+    #[must_use]
+    pub fn road(&self) -> &Road {
+        &self.road
     }
 }
 
 impl Device {
     fn away() -> Self {
         Self { client: None, till: None, line: None, visit: None, down: VecDeque::new(), told_caught_up: false }
-    }
-}
-
-impl Messenger for Road {
-    fn carry<'a>(
-        &'a self,
-        request: &'a HttpRequest,
-    ) -> Pin<Box<dyn Future<Output = Option<HttpResponse>> + Send + 'a>> {
-        Box::pin(async move {
-            let fate = std::mem::replace(&mut *self.next.lock().unwrap_or_else(PoisonError::into_inner), Fate::Arrives);
-            if fate == Fate::Lost || self.down.load(Ordering::SeqCst) {
-                return None;
-            }
-            let path = request.url.strip_prefix(PROVIDER)?;
-            let headers: Vec<(&str, &str)> =
-                request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let method = match request.method {
-                Method::Get => "GET",
-                Method::Post => "POST",
-            };
-            let mut answer = self.provider.answer(method, path, &headers, &request.body).await;
-            if fate == Fate::Twice {
-                answer = self.provider.answer(method, path, &headers, &request.body).await;
-            }
-            let answered = HttpResponse::new(request.operation, answer.status, answer.body);
-            (fate != Fate::AnswerLost).then_some(answered)
-        })
-    }
-}
-
-/// Copies a folder with everything in it.
-pub fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("its type").is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).expect("a file");
-        }
     }
 }
