@@ -75,6 +75,7 @@ pub(crate) fn envelope(from: &Device, to: &Device, n: u64, sealed: Vec<u8>) -> R
         urgent: false,
         ttl_s: 0,
         sealed,
+        pass: None,
     })
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use comptoir_relay::{Created, RelayStore as _, Retention, SqliteStore};
+use comptoir_relay::{Created, RelayStore as _, Retention, Sender, SqliteStore};
 use comptoir_wire::DepositStatus;
 
 use crate::line::{Device, envelope};
@@ -133,8 +133,8 @@ impl Ours {
     async fn pass_on(&self, to: usize, size: usize) -> Result<()> {
         let (from, to) = (&self.devices[(to + 1) % self.devices.len()], &self.devices[to]);
         let envelope = envelope(from, to, self.sent.fetch_add(1, Ordering::Relaxed), vec![7; size])?;
-        let account = comptoir_wire::AccountId(from.account()?.0);
-        let outcomes = self.store.deposit(account, vec![envelope], NOW_MS).await?;
+        let sender = Sender { account: comptoir_wire::AccountId(from.account()?.0), device: from.device };
+        let outcomes = self.store.deposit(sender, vec![envelope], NOW_MS).await?;
         if outcomes.first().map(|outcome| outcome.status) != Some(DepositStatus::Accepted) {
             return Err(format!("{outcomes:?}").into());
         }

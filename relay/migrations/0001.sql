@@ -44,6 +44,8 @@ CREATE TABLE device (
     -- When the newest envelope expires. No later one expires earlier, so that what is forgotten is always the oldest.
     expires_at_ms   INTEGER NOT NULL DEFAULT 0,
     last_resort     BLOB,
+    -- The newest envelope that was accepted from it: a device that does not know it is an older copy of itself.
+    last_uid        BLOB,
     -- Where to knock when something urgent comes while the device is away.
     push_endpoint   TEXT,
     -- Connections so far: an old one that ends does not speak for a newer one.
@@ -119,3 +121,29 @@ CREATE TABLE accepted_commit (
     PRIMARY KEY (conversation_no, generation, epoch)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX accepted_commit_expiry ON accepted_commit (accepted_at_ms);
+
+-- What an account lets into its mailboxes from another one: 2 for a window after each action of its own, 3 for nothing.
+CREATE TABLE gate (
+    owner           BLOB NOT NULL,
+    peer            BLOB NOT NULL,
+    gate            INTEGER NOT NULL,
+    acted_at_ms     INTEGER NOT NULL,
+    -- Messages that were not urgent and came through while it was closed, since when.
+    quiet_since_ms  INTEGER NOT NULL,
+    quiet           INTEGER NOT NULL,
+    PRIMARY KEY (owner, peer)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX gate_oldest ON gate (owner, acted_at_ms);
+
+-- What comes through a closed gate for whoever shows the bytes behind the hash.
+CREATE TABLE pass (
+    owner           BLOB NOT NULL,
+    peer            BLOB NOT NULL,
+    hash            BLOB NOT NULL,
+    once            INTEGER NOT NULL,
+    -- Of one that serves once: the uid that it served.
+    used_by         BLOB,
+    added_at_ms     INTEGER NOT NULL,
+    PRIMARY KEY (owner, peer, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pass_oldest ON pass (owner, added_at_ms);

@@ -40,6 +40,7 @@ mod clock;
 mod config;
 pub mod conformance;
 mod disk;
+pub mod gate;
 mod hub;
 mod log_chain;
 mod membership;
@@ -60,8 +61,8 @@ pub use membership::between;
 pub use server::{Relay, Running, StartError};
 pub use store::{
     ABSENCE_MS, AHEAD_MS_MAX, Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead,
-    Mailbox, Opening, QuotaKey, REMIND_MS, Rate, RelayStore, Removed, Retention, Spend, Spent, SqliteStore, StoreError,
-    WakeUp,
+    Mailbox, Opening, QuotaKey, REMIND_MS, Rate, RelayStore, Removed, Retention, Sender, Spend, Spent, SqliteStore,
+    StoreError, WakeUp,
 };
 
 /// A random number below `end`, to spread devices over time.

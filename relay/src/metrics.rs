@@ -51,13 +51,14 @@ impl Counter {
     }
 }
 
-const DEPOSITS: [(DepositStatus, &str); 6] = [
+const DEPOSITS: [(DepositStatus, &str); 7] = [
     (DepositStatus::Accepted, "accepted"),
     (DepositStatus::Duplicate, "duplicate"),
     (DepositStatus::Full, "full"),
     (DepositStatus::Gone, "gone"),
     (DepositStatus::StaleEpoch, "stale_epoch"),
     (DepositStatus::Forbidden, "forbidden"),
+    (DepositStatus::Closed, "closed"),
 ];
 const ORDERS: [(OrderStatus, &str); 4] = [
     (OrderStatus::Accepted, "accepted"),

@@ -445,6 +445,7 @@ mod tests {
     use comptoir_wire::{AccountId, ConversationId, Envelope, EnvelopeKind, NewAccount, PushEndpoint, Uid};
 
     use super::*;
+    use crate::store::Sender;
 
     const ALICE: AccountId = AccountId([1; 20]);
     const PHONE: DeviceId = DeviceId([1; 16]);
@@ -461,6 +462,7 @@ mod tests {
             urgent: true,
             ttl_s: 0,
             sealed: vec![1],
+            pass: None,
         }
     }
 
@@ -486,7 +488,7 @@ mod tests {
             store.set_push(*device, PushEndpoint::new("https://push.example/".to_owned()).ok()).await.unwrap();
         }
         let owed = async || store.health().await.unwrap().wake_ups_owed;
-        store.deposit(ALICE, vec![urgent(PHONE), urgent(TABLET)], 0).await.unwrap();
+        store.deposit(Sender { account: ALICE, device: PHONE }, vec![urgent(PHONE), urgent(TABLET)], 0).await.unwrap();
         assert_eq!(owed().await, 0, "both are connected");
         let [(phone, line), _] = &lines;
         hub.detach(*phone, line);

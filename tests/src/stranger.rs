@@ -95,6 +95,7 @@ impl Stranger {
                 urgent: true,
                 ttl_s: 0,
                 sealed: vec![66; 300],
+                pass: None,
             }
         });
         let envelopes = envelopes.collect();

@@ -31,6 +31,10 @@ pub enum Request {
     Deposit { envelopes: Vec<Envelope> },
     /// Says where to knock when something comes while this device is away; nowhere when there is no endpoint.
     SetPush { endpoint: Option<PushEndpoint> },
+    /// Sets what devices of `peer` may put into the mailboxes of this device's account.
+    SetGate { peer: AccountId, gate: Gate },
+    /// Adds passes through the gate to `peer`.
+    AddPasses { peer: AccountId, passes: Vec<Pass> },
     /// Says that everything up to `upto_seq` is stored on the device. No answer.
     Ack { upto_seq: u64 },
     /// Starts generation `generation` of the conversation with `peer` at epoch 1.
@@ -102,6 +106,8 @@ pub struct Envelope {
     /// that still waits in the same mailbox, so no number is ever missing between two deliveries.
     pub ttl_s: u32,
     pub sealed: Vec<u8>,
+    /// What opens a closed gate: an order of the recipient's, or a token that it gave. The relay keeps it to itself.
+    pub pass: Option<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Envelope {
@@ -118,6 +124,27 @@ pub enum EnvelopeKind {
     Welcome,
     /// A change of a group.
     Commit,
+}
+
+/// What an account lets into its mailboxes from another one. The rule behind it is the account's own; a relay sees accounts,
+/// times and uids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Everything.
+    Open,
+    /// Everything within 24 hours and 5 minutes after an urgent message of the account to the other one was accepted. Later,
+    /// what [`Gate::Shut`] lets through.
+    Window,
+    /// Changes of a group, a few messages a day that are not urgent, and what shows a [`Pass`].
+    Shut,
+}
+
+/// A way through a closed gate for whoever shows the 32 bytes behind `hash`, their SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    pub hash: [u8; 32],
+    /// For one uid only, the first that shows it.
+    pub once: bool,
 }
 
 /// Where a push service takes wake-ups for a device: the address that its distributor gave. Who has it can knock.
@@ -219,6 +246,8 @@ pub struct Welcome {
     /// The relay came back from an older copy of its database: whatever it had accepted after this time, by its own clock,
     /// may be gone, and is deposited again by whoever still has it. 0: nothing is gone.
     pub lost_since_ms: u64,
+    /// The newest envelope that was accepted from this device. A device that does not know it is an older copy of itself.
+    pub last_uid: Option<Uid>,
 }
 
 /// What this relay accepts; never more than [`crate::limits`].
@@ -270,6 +299,8 @@ pub enum DepositStatus {
     StaleEpoch,
     /// The conversation is not one of the sender's account and the mailbox's.
     Forbidden,
+    /// The mailbox's account has closed its gate to the sender's, and the envelope shows no pass.
+    Closed,
 }
 
 impl DepositStatus {
@@ -277,7 +308,7 @@ impl DepositStatus {
     #[must_use]
     pub fn is_final(self) -> bool {
         match self {
-            Self::Accepted | Self::Duplicate | Self::Gone | Self::Forbidden => true,
+            Self::Accepted | Self::Duplicate | Self::Gone | Self::Forbidden | Self::Closed => true,
             Self::Full | Self::StaleEpoch => false,
         }
     }

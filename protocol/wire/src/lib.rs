@@ -24,9 +24,9 @@ mod proto;
 mod signing;
 
 pub use frames::{
-    Claimed, CommitToken, DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, Item, KeySignature, Limits,
-    LogSlice, NewAccount, NextKey, OrderStatus, Ordered, PushEndpoint, Refusal, Reply, Request, SignedEntry, Welcome,
-    frame_id,
+    Claimed, CommitToken, DepositOutcome, DepositStatus, Envelope, EnvelopeKind, ErrorCode, Gate, Item, KeySignature,
+    Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Pass, PushEndpoint, Refusal, Reply, Request,
+    SignedEntry, Welcome, frame_id,
 };
 pub use ids::{AccountId, ConversationId, DeviceId, Incarnation, Uid, WireError};
 pub use signing::{

@@ -20,6 +20,8 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 2 * 1024;
 pub const LOG_ENTRIES_MAX: usize = 256;
 /// An address as `host:port`, in bytes.
 pub const ADDRESS_BYTES_MAX: usize = 255;
+/// Passes in one frame.
+pub const PASSES_PER_FRAME_MAX: usize = 64;
 /// Where a relay knocks when a device is away, as an address in bytes: as much as UnifiedPush allows.
 pub const PUSH_ENDPOINT_BYTES_MAX: usize = 1000;
 /// Deliveries in flight before the device acknowledges.

@@ -6,7 +6,7 @@ use prost::{Enumeration, Message, Oneof};
 pub(crate) struct ClientFrame {
     #[prost(uint64, tag = "1")]
     pub(crate) id: u64,
-    #[prost(oneof = "ClientBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "ClientBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16")]
     pub(crate) body: Option<ClientBody>,
 }
 
@@ -38,6 +38,10 @@ pub(crate) enum ClientBody {
     SubmitCommit(SubmitCommit),
     #[prost(message, tag = "14")]
     SetPush(SetPush),
+    #[prost(message, tag = "15")]
+    SetGate(SetGate),
+    #[prost(message, tag = "16")]
+    AddPasses(AddPasses),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -247,6 +251,8 @@ pub(crate) struct Envelope {
     pub(crate) ttl_s: u32,
     #[prost(bytes = "vec", tag = "9")]
     pub(crate) sealed: Vec<u8>,
+    #[prost(bytes = "vec", tag = "10")]
+    pub(crate) pass: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -265,6 +271,7 @@ pub(crate) enum DepositStatus {
     Gone = 4,
     StaleEpoch = 5,
     Forbidden = 6,
+    Closed = 7,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -285,6 +292,39 @@ pub(crate) struct Deposited {
 pub(crate) struct SetPush {
     #[prost(string, tag = "1")]
     pub(crate) endpoint: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub(crate) enum Gate {
+    Unspecified = 0,
+    Open = 1,
+    Window = 2,
+    Shut = 3,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct SetGate {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) peer: Vec<u8>,
+    #[prost(enumeration = "Gate", tag = "2")]
+    pub(crate) gate: i32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Pass {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) hash: Vec<u8>,
+    #[prost(bool, tag = "2")]
+    pub(crate) once: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct AddPasses {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(crate) peer: Vec<u8>,
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) passes: Vec<Pass>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -393,6 +433,8 @@ pub(crate) struct Welcome {
     pub(crate) push_told: bool,
     #[prost(uint64, tag = "9")]
     pub(crate) lost_since_ms: u64,
+    #[prost(bytes = "vec", tag = "10")]
+    pub(crate) last_uid: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]

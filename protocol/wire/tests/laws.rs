@@ -2,8 +2,8 @@
 
 use comptoir_wire::{
     AccountId, Claimed, CommitToken, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind,
-    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered, Refusal,
-    Reply, Request, SignedEntry, Uid, Welcome, frame_id, limits,
+    ErrorCode, Gate, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered,
+    Pass, Refusal, Reply, Request, SignedEntry, Uid, Welcome, frame_id, limits,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -38,13 +38,13 @@ prop_compose! {
         (to, uid, conversation) in any::<([u8; 16], [u8; 16], [u8; 16])>(),
         (generation, epoch, urgent, ttl_s) in any::<(u32, u64, bool, u32)>(),
         kind in prop_oneof![Just(EnvelopeKind::Message), Just(EnvelopeKind::Welcome), Just(EnvelopeKind::Commit)],
-        sealed in few_bytes(),
+        (sealed, pass) in (few_bytes(), option::of(any::<[u8; 32]>())),
     ) -> Envelope {
         Envelope {
             to: DeviceId(to),
             uid: Uid(uid),
             conversation: ConversationId(conversation),
-            generation, epoch, kind, urgent, ttl_s, sealed,
+            generation, epoch, kind, urgent, ttl_s, sealed, pass,
         }
     }
 }
@@ -61,6 +61,7 @@ fn outcomes() -> impl Strategy<Value = Vec<DepositOutcome>> {
         Just(DepositStatus::Gone),
         Just(DepositStatus::StaleEpoch),
         Just(DepositStatus::Forbidden),
+        Just(DepositStatus::Closed),
     ];
     let outcome = (status, any::<u64>());
     vec(outcome.prop_map(|(status, accepted_at_ms)| DepositOutcome { status, accepted_at_ms }), 0..6)
@@ -98,6 +99,12 @@ fn request() -> impl Strategy<Value = Request> {
         envelopes().prop_map(|envelopes| Request::Deposit { envelopes }),
         option::of("[ -~]{1,1000}")
             .prop_map(|endpoint| Request::SetPush { endpoint: endpoint.map(|endpoint| samples::endpoint(&endpoint)) }),
+        (account(), prop_oneof![Just(Gate::Open), Just(Gate::Window), Just(Gate::Shut)])
+            .prop_map(|(peer, gate)| Request::SetGate { peer, gate }),
+        (account(), vec(any::<([u8; 32], bool)>(), 0..=limits::PASSES_PER_FRAME_MAX)).prop_map(|(peer, passes)| {
+            let passes = passes.into_iter().map(|(hash, once)| Pass { hash, once }).collect();
+            Request::AddPasses { peer, passes }
+        }),
         any::<u64>().prop_map(|upto_seq| Request::Ack { upto_seq }),
         (account(), conversation(), any::<u32>(), any::<[u8; 32]>(), envelopes()).prop_map(
             |(peer, conversation, generation, token_hash, envelopes)| {
@@ -146,13 +153,13 @@ fn reply() -> impl Strategy<Value = Reply> {
         (
             any::<([u8; 16], u64, u64, u64, u32, u32, u32, u32)>(),
             option::of(vec(any::<u8>(), 65)),
-            any::<(bool, u64)>()
+            any::<(bool, u64, Option<[u8; 16]>)>()
         )
             .prop_map(
                 |(
                     (incarnation, server_time_ms, acked_seq, head_seq, key_packages_left, bytes, envelopes, packages),
                     push_key,
-                    (push_told, lost_since_ms),
+                    (push_told, lost_since_ms, last_uid),
                 )| {
                     Reply::Welcome(Welcome {
                         incarnation: Incarnation(incarnation),
@@ -168,6 +175,7 @@ fn reply() -> impl Strategy<Value = Reply> {
                         push_key: push_key.map(|key| Box::new(key.try_into().expect("65 bytes"))),
                         push_told,
                         lost_since_ms,
+                        last_uid: last_uid.map(Uid),
                     })
                 }
             ),

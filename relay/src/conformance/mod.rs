@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "this is a test suite that other crates can call")]
 
 mod accounts;
+mod gates;
 mod key_packages;
 mod mailboxes;
 mod order;
@@ -20,7 +21,7 @@ use comptoir_wire::{
 };
 
 use crate::membership::between;
-use crate::store::{Created, RelayStore, Retention};
+use crate::store::{Created, RelayStore, Retention, Sender};
 
 /// What the stores of this suite hold: small, so that limits are reached.
 pub const RETENTION: Retention = Retention {
@@ -57,6 +58,11 @@ where
     mailboxes::what_is_acknowledged_is_forgotten_and_nothing_else(&open("ack").await).await;
     mailboxes::a_full_mailbox_says_so_until_there_is_room(&open("full").await).await;
     mailboxes::a_fetch_keeps_its_limits_and_always_gets_on(&open("fetch").await).await;
+    gates::a_gate_is_open_for_a_window_after_each_action(&open("window").await).await;
+    gates::a_shut_gate_keeps_everything_out_but_changes_and_a_few_marks(&open("shut").await).await;
+    gates::a_pass_opens_a_closed_gate(&open("pass").await).await;
+    gates::one_token_reaches_all_devices_of_who_gave_it(&open("token").await).await;
+    gates::the_newest_thing_that_a_device_said_is_known(&open("said").await).await;
     mailboxes::strange_numbers_survive(&open("numbers").await).await;
     key_packages::each_is_given_once(&open("packages").await).await;
     key_packages::eight_claimers_never_share_one(&open("claimers").await).await;
@@ -101,6 +107,11 @@ fn uid(n: u16) -> Uid {
     uid
 }
 
+/// The device of account `n`.
+fn sender(n: u8) -> Sender {
+    Sender { account: account(n), device: device(n) }
+}
+
 fn entry(n: u8) -> SignedEntry {
     SignedEntry { entry: vec![n; 40], signature: [n; 64], signer: [n; 32], next_key: None }
 }
@@ -128,6 +139,7 @@ fn envelope(to: u8, n: u16) -> Envelope {
         urgent: n.is_multiple_of(2),
         ttl_s: 0,
         sealed: n.to_be_bytes().repeat(50),
+        pass: None,
     }
 }
 
@@ -139,7 +151,7 @@ async fn people<S: RelayStore>(store: &S, n: u8) {
 }
 
 async fn deposit_one<S: RelayStore>(store: &S, envelope: Envelope, now_ms: i64) -> DepositOutcome {
-    let outcomes = store.deposit(account(1), vec![envelope], now_ms).await.unwrap();
+    let outcomes = store.deposit(sender(1), vec![envelope], now_ms).await.unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes[0]
 }

@@ -1,16 +1,16 @@
 use comptoir_wire::{DepositStatus, Envelope, OrderStatus, Ordered};
 
-use super::{NOW_MS, accepted, account, conversation, deposit_one, duplicate, envelope, not_taken, people, seqs, uid};
+use super::{NOW_MS, accepted, conversation, deposit_one, duplicate, envelope, not_taken, people, sender, seqs, uid};
 use crate::store::{Commit, Opening, RelayStore};
 
 fn opening(generation: u32, token: u8, envelopes: Vec<Envelope>) -> Opening {
-    Opening { from: account(1), conversation: conversation(1), generation, token_hash: [token; 32], envelopes }
+    Opening { from: sender(1), conversation: conversation(1), generation, token_hash: [token; 32], envelopes }
 }
 
 /// From `epoch` on, with the token of that number, to the token of the next one.
 fn commit(generation: u32, epoch: u64, n: u16, envelopes: Vec<Envelope>) -> Commit {
     Commit {
-        from: account(1),
+        from: sender(1),
         conversation: conversation(1),
         generation,
         epoch,

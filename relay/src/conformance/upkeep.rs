@@ -2,7 +2,7 @@ use comptoir_wire::{DepositStatus, Envelope, OrderStatus};
 
 use super::{
     DAY_MS, NOW_MS, RETENTION, accepted, account, conversation, deposit_one, device, duplicate, envelope, not_taken,
-    people, seqs, uid,
+    people, sender, seqs, uid,
 };
 use crate::store::{Commit, Expired, Opening, QuotaKey, Rate, RelayStore, Spend, Spent, StoreError};
 
@@ -44,7 +44,7 @@ pub(super) async fn the_oldest_expires_first_and_leaves_no_gap<S: RelayStore>(st
 pub(super) async fn memories_fade_after_the_retention_time<S: RelayStore>(store: &S) {
     people(store, 1).await;
     let opening = Opening {
-        from: account(1),
+        from: sender(1),
         conversation: conversation(1),
         generation: 0,
         token_hash: [1; 32],
@@ -52,7 +52,7 @@ pub(super) async fn memories_fade_after_the_retention_time<S: RelayStore>(store:
     };
     store.open_generation(opening, NOW_MS).await.unwrap();
     let commit = Commit {
-        from: account(1),
+        from: sender(1),
         conversation: conversation(1),
         generation: 0,
         epoch: 1,
@@ -76,7 +76,7 @@ pub(super) async fn memories_fade_after_the_retention_time<S: RelayStore>(store:
 pub(super) async fn a_sweep_takes_a_bounded_bite<S: RelayStore>(store: &S) {
     people(store, 2).await;
     for n in 1..=10 {
-        store.deposit(account(1), vec![envelope(1, n), envelope(2, n)], NOW_MS).await.unwrap();
+        store.deposit(sender(1), vec![envelope(1, n), envelope(2, n)], NOW_MS).await.unwrap();
     }
     let mut rounds = 0;
     let mut envelopes = 0;
@@ -123,7 +123,7 @@ pub(super) async fn a_crowd_of_keys_refuses_nobody<S: RelayStore>(store: &S) {
 
 pub(super) async fn health_counts<S: RelayStore>(store: &S) {
     people(store, 3).await;
-    store.deposit(account(1), vec![envelope(1, 1), envelope(1, 2), envelope(2, 1)], NOW_MS).await.unwrap();
+    store.deposit(sender(1), vec![envelope(1, 1), envelope(1, 2), envelope(2, 1)], NOW_MS).await.unwrap();
     let health = store.health().await.unwrap();
     assert!(health.schema_version >= 1);
     assert!(health.database_bytes > 0);
@@ -137,7 +137,7 @@ pub(super) async fn health_counts<S: RelayStore>(store: &S) {
 pub(super) async fn a_closed_store_refuses<S: RelayStore>(store: &S) {
     people(store, 1).await;
     store.close().await.unwrap();
-    assert!(matches!(store.deposit(account(1), vec![envelope(1, 1)], NOW_MS).await, Err(StoreError::Closed)));
+    assert!(matches!(store.deposit(sender(1), vec![envelope(1, 1)], NOW_MS).await, Err(StoreError::Closed)));
     assert!(matches!(store.fetch(device(1), 0, 1, 1).await, Err(StoreError::Closed)));
     assert!(store.health().await.is_err());
 }

@@ -238,6 +238,7 @@ pub(super) fn welcome<S: RelayStore>(shared: &Shared<S>, mailbox: &Mailbox) -> W
         push_key: shared.pusher.as_ref().map(|pusher| Box::new(pusher.key())),
         push_told: mailbox.push_told,
         lost_since_ms: shared.store.lost_since_ms(),
+        last_uid: mailbox.last_uid,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use comptoir_wire::{
-    AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, ErrorCode, KeySignature, NewAccount,
-    Ordered, PushEndpoint, Refusal, Reply, Request, SignedEntry, limits,
+    AccountId, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, ErrorCode, Gate, KeySignature,
+    NewAccount, Ordered, Pass, PushEndpoint, Refusal, Reply, Request, SignedEntry, limits,
 };
 use ring::digest::{SHA256, digest};
 
@@ -13,7 +13,7 @@ use crate::hub::Line;
 use crate::log_chain;
 use crate::membership::between;
 use crate::server::{SWEEP_EVERY, Shared};
-use crate::store::{Commit, Created, Opening, Rate, RelayStore, Removed, Spent, StoreError};
+use crate::store::{Commit, Created, Opening, Rate, RelayStore, Removed, Sender, Spent, StoreError};
 
 /// How long to wait when the store is busy or failed.
 const RETRY_AFTER_MS: u64 = 1_000;
@@ -77,10 +77,12 @@ pub(super) async fn serve<S: RelayStore>(
                     desk.publish_key_packages(packages, last_resort).await
                 }
                 Request::SetPush { endpoint } => desk.set_push(endpoint).await,
+                Request::SetGate { peer, gate } => desk.set_gate(peer, gate).await,
+                Request::AddPasses { peer, passes } => desk.add_passes(peer, passes).await,
                 Request::ClaimKeyPackages { devices } => desk.claim_key_packages(devices).await,
                 Request::Deposit { envelopes } => desk.deposit(envelopes).await,
                 Request::OpenGeneration { peer, conversation, generation, token_hash, envelopes } => {
-                    let opening = Opening { from: *account, conversation, generation, token_hash, envelopes };
+                    let opening = Opening { from: desk.sender(), conversation, generation, token_hash, envelopes };
                     desk.open_generation(peer, opening).await
                 }
                 Request::SubmitCommit {
@@ -95,7 +97,7 @@ pub(super) async fn serve<S: RelayStore>(
                 } => {
                     let mut token_hash = [0; 32];
                     token_hash.copy_from_slice(digest(&SHA256, &token.0).as_ref());
-                    let from = *account;
+                    let from = desk.sender();
                     let commit =
                         Commit { from, conversation, generation, epoch, token_hash, next_token_hash, uid, envelopes };
                     desk.submit_commit(peer, commit).await
@@ -236,6 +238,22 @@ impl<S: RelayStore> Desk<'_, S> {
         }
     }
 
+    fn sender(&self) -> Sender {
+        Sender { account: self.account, device: self.device }
+    }
+
+    async fn set_gate(&self, peer: AccountId, gate: Gate) -> Answered {
+        self.spend_change().await?;
+        let set = self.shared.store.set_gate(self.account, peer, gate, self.shared.clock.now_ms()).await;
+        set.map(|()| Reply::Done).map_err(|error| unavailable(&error))
+    }
+
+    async fn add_passes(&self, peer: AccountId, passes: Vec<Pass>) -> Answered {
+        self.spend_change().await?;
+        let added = self.shared.store.add_passes(self.account, peer, passes, self.shared.clock.now_ms()).await;
+        added.map(|()| Reply::Done).map_err(|error| unavailable(&error))
+    }
+
     async fn claim_key_packages(&self, devices: Vec<DeviceId>) -> Answered {
         let (shared, quotas) = (self.shared, &self.shared.config.quotas);
         grant(shared.spend("claim_frames", &[&self.account.0], 1, quotas.claim_frames).await)?;
@@ -255,7 +273,7 @@ impl<S: RelayStore> Desk<'_, S> {
     async fn deposit(&self, envelopes: Vec<Envelope>) -> Answered {
         self.check_envelopes(&envelopes, None).await?;
         let to = recipients(&envelopes);
-        let outcomes = self.shared.store.deposit(self.account, envelopes, self.shared.clock.now_ms()).await;
+        let outcomes = self.shared.store.deposit(self.sender(), envelopes, self.shared.clock.now_ms()).await;
         let outcomes = outcomes.map_err(|error| unavailable(&error))?;
         self.deposited(&to, &outcomes);
         Ok(Reply::Deposited(outcomes))

@@ -10,8 +10,8 @@ mod sqlite;
 use std::future::Future;
 
 use comptoir_wire::{
-    AccountId, Claimed, ConversationId, DepositOutcome, DeviceId, Envelope, Incarnation, Item, LogSlice, NewAccount,
-    Ordered, PushEndpoint, SignedEntry, Uid,
+    AccountId, Claimed, ConversationId, DepositOutcome, DeviceId, Envelope, Gate, Incarnation, Item, LogSlice,
+    NewAccount, Ordered, Pass, PushEndpoint, SignedEntry, Uid,
 };
 
 pub use quota::{QuotaKey, Rate, Spend, Spent};
@@ -114,6 +114,8 @@ pub struct Mailbox {
     pub key_packages_left: u32,
     /// Whether it is known where to knock for the device.
     pub push_told: bool,
+    /// The newest envelope that was accepted from the device.
+    pub last_uid: Option<Uid>,
     /// Which connection of the device this is; [`RelayStore::leave_mailbox`] ends it.
     pub visit: u64,
 }
@@ -154,11 +156,18 @@ pub enum Knocked {
     Gone,
 }
 
+/// Who deposits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub account: AccountId,
+    pub device: DeviceId,
+}
+
 /// A conversation's first epoch of a new generation.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// Who opens it. The caller has checked that it is one of the conversation's two accounts.
-    pub from: AccountId,
+    /// Who opens it. The caller has checked that it is of one of the conversation's two accounts.
+    pub from: Sender,
     pub conversation: ConversationId,
     pub generation: u32,
     pub token_hash: [u8; 32],
@@ -168,8 +177,8 @@ pub struct Opening {
 /// A step of a conversation from `epoch` to `epoch + 1`.
 #[derive(Clone, Debug)]
 pub struct Commit {
-    /// Who submits it. The caller has checked that it is one of the conversation's two accounts.
-    pub from: AccountId,
+    /// Who submits it. The caller has checked that it is of one of the conversation's two accounts.
+    pub from: Sender,
     pub conversation: ConversationId,
     pub generation: u32,
     pub epoch: u64,
@@ -278,14 +287,32 @@ pub trait RelayStore: Send + Sync + 'static {
         devices: Vec<DeviceId>,
     ) -> impl Future<Output = Result<Vec<Claimed>, StoreError>> + Send;
 
-    /// Puts envelopes of the account `from` into mailboxes; one answer for each, in order. A mailbox takes what its own
-    /// account sends and what belongs to the conversation of the two accounts ([`crate::between`]), and nothing else.
+    /// Puts envelopes of `from` into mailboxes; one answer for each, in order. A mailbox takes what its own account sends and
+    /// what belongs to the conversation of the two accounts ([`crate::between`]) and comes through the gate of its account.
     fn deposit(
         &self,
-        from: AccountId,
+        from: Sender,
         envelopes: Vec<Envelope>,
         now_ms: i64,
     ) -> impl Future<Output = Result<Vec<DepositOutcome>, StoreError>> + Send;
+
+    /// Sets what `account` lets into its mailboxes from `peer`. One that was not there before begins open.
+    fn set_gate(
+        &self,
+        account: AccountId,
+        peer: AccountId,
+        gate: Gate,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Adds passes through the gate of `account` to `peer`; those that are there stay as they are.
+    fn add_passes(
+        &self,
+        account: AccountId,
+        peer: AccountId,
+        passes: Vec<Pass>,
+        now_ms: i64,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Forgets what expired in a mailbox, and the wake-up that was owed to its device, which is here now. Says where the
     /// mailbox stands; `None` when the device is not there.

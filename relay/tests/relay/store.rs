@@ -1,7 +1,7 @@
 //! The embedded store keeps the contract, and what is its own: the lock, the version, the file.
 
 use comptoir_relay::conformance::{self, RETENTION};
-use comptoir_relay::{Created, RelayStore, Retention, SqliteStore, StoreError};
+use comptoir_relay::{Created, RelayStore, Retention, Sender, SqliteStore, StoreError};
 use comptoir_wire::{DeviceId, Envelope};
 
 use crate::support::{NOW_MS, Person, envelope, uid};
@@ -71,7 +71,7 @@ async fn a_group_of_deposits_writes_few_pages() {
         let one = |(n, to): (u64, &DeviceId)| Envelope { to: *to, uid: uid(round * 100 + n), ..envelope(&alice, n) };
         let envelopes = (0..).zip(&devices).map(one).collect();
         let now_ms = NOW_MS + round.cast_signed();
-        store.deposit(alice.account(), envelopes, now_ms).await.unwrap();
+        store.deposit(Sender { account: alice.account(), device: devices[0] }, envelopes, now_ms).await.unwrap();
         store.ack(devices.iter().map(|device| (*device, round)).collect()).await.unwrap();
     };
     for round in 1..=40 {

@@ -244,6 +244,7 @@ pub(crate) fn envelope(to: &Person, n: u64) -> Envelope {
         urgent: false,
         ttl_s: 0,
         sealed: format!("sealed {n}").into_bytes(),
+        pass: None,
     }
 }
 

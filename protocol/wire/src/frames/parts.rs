@@ -21,6 +21,7 @@ impl Envelope {
             urgent: self.urgent,
             ttl_s: self.ttl_s,
             sealed: self.sealed,
+            pass: self.pass.map(|pass| pass.to_vec()).unwrap_or_default(),
         }
     }
 
@@ -46,6 +47,10 @@ impl Envelope {
             urgent: envelope.urgent,
             ttl_s: envelope.ttl_s,
             sealed: at_most("sealed", envelope.sealed, limits::ENVELOPE_BYTES_MAX)?,
+            pass: match envelope.pass.as_slice() {
+                [] => None,
+                pass => Some(exact("pass", pass)?),
+            },
         })
     }
 
@@ -98,6 +103,7 @@ impl DepositOutcome {
                 DepositStatus::Gone => proto::DepositStatus::Gone,
                 DepositStatus::StaleEpoch => proto::DepositStatus::StaleEpoch,
                 DepositStatus::Forbidden => proto::DepositStatus::Forbidden,
+                DepositStatus::Closed => proto::DepositStatus::Closed,
             }
             .into(),
             accepted_at_ms: outcome.accepted_at_ms,
@@ -115,6 +121,7 @@ impl DepositOutcome {
                 Ok(proto::DepositStatus::Gone) => DepositStatus::Gone,
                 Ok(proto::DepositStatus::StaleEpoch) => DepositStatus::StaleEpoch,
                 Ok(proto::DepositStatus::Forbidden) => DepositStatus::Forbidden,
+                Ok(proto::DepositStatus::Closed) => DepositStatus::Closed,
                 Ok(proto::DepositStatus::Unspecified) | Err(_) => {
                     return Err(WireError::Unknown { field: "status", value: outcome.status.into() });
                 }

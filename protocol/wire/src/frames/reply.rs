@@ -9,7 +9,7 @@ use super::{
 };
 use crate::ids::exact;
 use crate::proto::{self, RelayBody};
-use crate::{Incarnation, WireError, limits};
+use crate::{Incarnation, Uid, WireError, limits};
 
 impl Reply {
     /// The frame's bytes. `id` is the question's, or 0.
@@ -33,6 +33,7 @@ impl Reply {
                 push_key: welcome.push_key.map(|key| key.to_vec()).unwrap_or_default(),
                 push_told: welcome.push_told,
                 lost_since_ms: welcome.lost_since_ms,
+                last_uid: welcome.last_uid.map(|uid| uid.0.to_vec()).unwrap_or_default(),
             }),
             Self::Done => RelayBody::Done(proto::Done {}),
             Self::LogHead { appended, len } => RelayBody::LogHead(proto::LogHead { appended, len }),
@@ -120,6 +121,10 @@ impl Reply {
                     },
                     push_told: welcome.push_told,
                     lost_since_ms: welcome.lost_since_ms,
+                    last_uid: match welcome.last_uid.as_slice() {
+                        [] => None,
+                        uid => Some(Uid::from_slice(uid)?),
+                    },
                 })
             }
             RelayBody::Done(proto::Done {}) => Self::Done,

@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use super::parts::{at_most, check_frame, few};
-use super::{CommitToken, Envelope, KeySignature, NewAccount, PushEndpoint, Request, SignedEntry};
+use super::{CommitToken, Envelope, Gate, KeySignature, NewAccount, Pass, PushEndpoint, Request, SignedEntry};
 use crate::ids::exact;
 use crate::proto::{self, ClientBody};
 use crate::{AccountId, ConversationId, DeviceId, Uid, WireError, limits};
@@ -59,6 +59,22 @@ impl Request {
             }
             Self::SetPush { endpoint } => ClientBody::SetPush(proto::SetPush {
                 endpoint: endpoint.map(|endpoint| endpoint.0).unwrap_or_default(),
+            }),
+            Self::SetGate { peer, gate } => ClientBody::SetGate(proto::SetGate {
+                peer: peer.0.to_vec(),
+                gate: match gate {
+                    Gate::Open => proto::Gate::Open,
+                    Gate::Window => proto::Gate::Window,
+                    Gate::Shut => proto::Gate::Shut,
+                }
+                .into(),
+            }),
+            Self::AddPasses { peer, passes } => ClientBody::AddPasses(proto::AddPasses {
+                peer: peer.0.to_vec(),
+                passes: passes
+                    .into_iter()
+                    .map(|pass| proto::Pass { hash: pass.hash.to_vec(), once: pass.once })
+                    .collect(),
             }),
             Self::Ack { upto_seq } => ClientBody::Ack(proto::Ack { upto_seq }),
             Self::OpenGeneration { peer, conversation, generation, token_hash, envelopes } => {
@@ -153,6 +169,26 @@ impl Request {
             ClientBody::SetPush(set) => Self::SetPush {
                 endpoint: (!set.endpoint.is_empty()).then(|| PushEndpoint::new(set.endpoint)).transpose()?,
             },
+            ClientBody::SetGate(set) => Self::SetGate {
+                peer: AccountId::from_slice(&set.peer)?,
+                gate: match proto::Gate::try_from(set.gate) {
+                    Ok(proto::Gate::Open) => Gate::Open,
+                    Ok(proto::Gate::Window) => Gate::Window,
+                    Ok(proto::Gate::Shut) => Gate::Shut,
+                    Ok(proto::Gate::Unspecified) | Err(_) => {
+                        return Err(WireError::Unknown { field: "gate", value: set.gate.into() });
+                    }
+                },
+            },
+            ClientBody::AddPasses(add) => {
+                few("passes", add.passes.len(), limits::PASSES_PER_FRAME_MAX)?;
+                let passes =
+                    add.passes.iter().map(|pass| Ok(Pass { hash: exact("hash", &pass.hash)?, once: pass.once }));
+                Self::AddPasses {
+                    peer: AccountId::from_slice(&add.peer)?,
+                    passes: passes.collect::<Result<_, WireError>>()?,
+                }
+            }
             ClientBody::Ack(ack) => Self::Ack { upto_seq: ack.upto_seq },
             ClientBody::OpenGeneration(open) => Self::OpenGeneration {
                 peer: AccountId::from_slice(&open.peer)?,

@@ -2,8 +2,8 @@
 
 use comptoir_wire::{
     AccountId, Claimed, CommitToken, ConversationId, DepositOutcome, DepositStatus, DeviceId, Envelope, EnvelopeKind,
-    ErrorCode, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered,
-    PushEndpoint, Refusal, Reply, Request, SignedEntry, Uid, Welcome,
+    ErrorCode, Gate, Incarnation, Item, KeySignature, Limits, LogSlice, NewAccount, NextKey, OrderStatus, Ordered,
+    Pass, PushEndpoint, Refusal, Reply, Request, SignedEntry, Uid, Welcome,
 };
 
 /// The end that says a frame.
@@ -106,11 +106,23 @@ pub(crate) fn requests() -> Vec<(&'static str, u64, Request)> {
                 envelopes: vec![
                     envelope(EnvelopeKind::Message),
                     Envelope { urgent: false, ttl_s: 0, ..envelope(EnvelopeKind::Message) },
+                    Envelope { pass: Some(bytes(0x37)), ..envelope(EnvelopeKind::Message) },
                 ],
             },
         ),
         ("set_push", 11, Request::SetPush { endpoint: Some(endpoint("https://push.example/up?t=a1B2")) }),
         ("set_push_nowhere", 12, Request::SetPush { endpoint: None }),
+        ("set_gate_open", 13, Request::SetGate { peer: AccountId(bytes(0x40)), gate: Gate::Open }),
+        ("set_gate_window", 13, Request::SetGate { peer: AccountId(bytes(0x40)), gate: Gate::Window }),
+        ("set_gate_shut", 13, Request::SetGate { peer: AccountId(bytes(0x40)), gate: Gate::Shut }),
+        (
+            "add_passes",
+            14,
+            Request::AddPasses {
+                peer: AccountId(bytes(0x40)),
+                passes: vec![Pass { hash: bytes(0x38), once: false }, Pass { hash: bytes(0x39), once: true }],
+            },
+        ),
         // No answer is wanted to an acknowledgement, so it has no id.
         ("ack", 0, Request::Ack { upto_seq: 41 }),
         (
@@ -157,6 +169,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                 push_key: Some(Box::new(bytes(0x72))),
                 push_told: true,
                 lost_since_ms: NOW_MS - 60_000,
+                last_uid: Some(Uid(bytes(0x60))),
             }),
         ),
         (
@@ -172,6 +185,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                 push_key: None,
                 push_told: false,
                 lost_since_ms: 0,
+                last_uid: None,
             }),
         ),
         ("done", 3, Reply::Done),
@@ -208,6 +222,7 @@ pub(crate) fn replies() -> Vec<(&'static str, u64, Reply)> {
                     (DepositStatus::Gone, 0),
                     (DepositStatus::StaleEpoch, 0),
                     (DepositStatus::Forbidden, 0),
+                    (DepositStatus::Closed, 0),
                 ]
                 .map(|(status, accepted_at_ms)| DepositOutcome { status, accepted_at_ms })
                 .to_vec(),
@@ -273,6 +288,7 @@ pub(crate) fn envelope(kind: EnvelopeKind) -> Envelope {
         urgent: true,
         ttl_s: 3_600,
         sealed: b"sealed by Alice for Bob".to_vec(),
+        pass: None,
     }
 }
 

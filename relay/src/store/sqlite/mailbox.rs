@@ -9,21 +9,32 @@ use comptoir_wire::{
 };
 
 use super::push::{HERE, Standing};
-use super::{key_packages, order, stored, unsigned};
+use super::{gates, key_packages, order, stored, unsigned};
 use crate::membership::between;
-use crate::store::{Mailbox, Retention};
+use crate::store::{Mailbox, Retention, Sender};
 
 const SECOND_MS: i64 = 1_000;
 
 pub(super) fn deposit(
     db: &Connection,
-    from: AccountId,
+    from: Sender,
     envelopes: &[Envelope],
+    freshness: Freshness,
     retention: &Retention,
     now_ms: i64,
 ) -> rusqlite::Result<Vec<DepositOutcome>> {
-    let one = |envelope| deposit_one(db, from, envelope, Freshness::Checked, retention, now_ms);
-    envelopes.iter().map(one).collect()
+    let one = |envelope| deposit_one(db, from.account, envelope, freshness, retention, now_ms);
+    let outcomes: Vec<DepositOutcome> = envelopes.iter().map(one).collect::<Result<_, _>>()?;
+    let accepted = envelopes.iter().zip(&outcomes).rfind(|(_, outcome)| outcome.status == DepositStatus::Accepted);
+    if let Some((envelope, _)) = accepted {
+        heard_from(db, from.device, envelope.uid)?;
+    }
+    Ok(outcomes)
+}
+
+/// The newest thing that was accepted from a device.
+pub(super) fn heard_from(db: &Connection, device: DeviceId, uid: Uid) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE device SET last_uid = ?2 WHERE device = ?1")?.execute((device.0, uid.0)).map(drop)
 }
 
 /// Whether an envelope must be of an epoch that its recipients can still open.
@@ -46,7 +57,7 @@ struct Head {
     wake_up: Standing,
 }
 
-pub(super) fn deposit_one(
+fn deposit_one(
     db: &Connection,
     from: AccountId,
     envelope: &Envelope,
@@ -96,6 +107,10 @@ pub(super) fn deposit_one(
     if head.messages >= retention.messages_max || size_bytes > retention.bytes_max {
         return outcome(DepositStatus::Full);
     }
+    // Last, for it may use something up.
+    if from != head.account && !gates::lets_in(db, head.account, from, envelope, now_ms)? {
+        return outcome(DepositStatus::Closed);
+    }
 
     let seq = head.head_seq + 1;
     let keep_ms = match i64::from(envelope.ttl_s) * SECOND_MS {
@@ -134,6 +149,9 @@ pub(super) fn deposit_one(
          WHERE device_no = ?1",
     )?
     .execute((head.device_no, stored(seq), stored(size_bytes), expires_at_ms))?;
+    if from != head.account {
+        gates::accepted(db, from, head.account, envelope, now_ms)?;
+    }
     // What is owed for it is written in the same transaction: no crash comes between the two.
     if envelope.urgent && head.push_endpoint {
         let wake_up = head.wake_up.after_an_urgent_one(now_ms, retention.knock_within_ms);
@@ -159,7 +177,7 @@ pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::
     db.prepare_cached(
         "UPDATE device
          SET visits = visits + 1, wake_up = ?2, knock_at_ms = NULL, knocks = 0, owed_at_ms = NULL WHERE device_no = ?1
-         RETURNING acked_seq, head_seq, visits, push_endpoint IS NOT NULL AS push_told",
+         RETURNING acked_seq, head_seq, visits, push_endpoint IS NOT NULL AS push_told, last_uid",
     )?
     .query_row((device_no, HERE), |row| {
         Ok(Some(Mailbox {
@@ -167,6 +185,7 @@ pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::
             head_seq: unsigned(row, "head_seq")?,
             key_packages_left,
             push_told: row.get("push_told")?,
+            last_uid: row.get::<_, Option<_>>("last_uid")?.map(Uid),
             visit: unsigned(row, "visits")?,
         }))
     })
@@ -251,6 +270,7 @@ fn read_item(row: &Row<'_>, to: DeviceId) -> rusqlite::Result<Item> {
             urgent: row.get("urgent")?,
             ttl_s: row.get("ttl_s")?,
             sealed: row.get("sealed")?,
+            pass: None,
         },
     })
 }

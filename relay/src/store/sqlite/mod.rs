@@ -1,6 +1,7 @@
 //! The embedded store: one ordinary SQLite file, one writer, a few readers, one OS lock.
 
 mod accounts;
+mod gates;
 mod key_packages;
 mod mailbox;
 mod order;
@@ -16,15 +17,16 @@ use std::sync::atomic::Ordering;
 use comptoir_sqlcipher::rusqlite::{self, Connection, TransactionBehavior};
 use comptoir_sqlcipher::{Access, open_plain};
 use comptoir_wire::{
-    AccountId, Claimed, DepositOutcome, DeviceId, Envelope, Incarnation, Item, LogSlice, NewAccount, Ordered,
-    PushEndpoint, SignedEntry,
+    AccountId, Claimed, DepositOutcome, DeviceId, Envelope, Gate, Incarnation, Item, LogSlice, NewAccount, Ordered,
+    Pass, PushEndpoint, SignedEntry,
 };
 
 use super::quota::Quotas;
 use super::{
     Appended, Commit, Created, Device, DueWakeUps, Expired, Health, Knocked, LogHead, Mailbox, Opening, RelayStore,
-    Removed, Retention, Spend, Spent, StoreError, WakeUp,
+    Removed, Retention, Sender, Spend, Spent, StoreError, WakeUp,
 };
+use mailbox::Freshness;
 use readers::Readers;
 use writer::Writer;
 
@@ -64,7 +66,7 @@ impl SqliteStore {
         migrate(&mut db, now_ms)?;
         push::nobody_is_here(&mut db, now_ms, retention.knock_within_ms)
             .map_err(failed("forgetting who was connected"))?;
-        begin_anew_if_restored(&mut db, dir, now_ms.saturating_sub(retention.keep_ms))?;
+        begin_anew_if_restored(&mut db, dir, now_ms, retention.keep_ms)?;
         let (incarnation, lost_since_ms) = db
             .query_row("SELECT incarnation, lost_since_ms FROM relay", [], |row| {
                 Ok((Incarnation(row.get("incarnation")?), unsigned(row, "lost_since_ms")?))
@@ -146,14 +148,31 @@ impl RelayStore for SqliteStore {
 
     async fn deposit(
         &self,
-        from: AccountId,
+        from: Sender,
         envelopes: Vec<Envelope>,
         now_ms: i64,
     ) -> Result<Vec<DepositOutcome>, StoreError> {
         let bytes = carried(&envelopes);
         let retention = self.retention;
-        let ask = move |tx: &_| mailbox::deposit(tx, from, &envelopes, &retention, now_ms);
+        let ask = move |tx: &_| mailbox::deposit(tx, from, &envelopes, Freshness::Checked, &retention, now_ms);
         self.writer.write("depositing", bytes, ask).await
+    }
+
+    async fn set_gate(&self, account: AccountId, peer: AccountId, gate: Gate, now_ms: i64) -> Result<(), StoreError> {
+        let ask = move |tx: &_| gates::set(tx, account, peer, gate, now_ms);
+        self.writer.write("setting a gate", OPERATION_BYTES, ask).await
+    }
+
+    async fn add_passes(
+        &self,
+        account: AccountId,
+        peer: AccountId,
+        passes: Vec<Pass>,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let bytes = passes.len() * OPERATION_BYTES;
+        let ask = move |tx: &_| gates::add_passes(tx, account, peer, &passes, now_ms);
+        self.writer.write("adding passes", bytes, ask).await
     }
 
     async fn open_mailbox(&self, device: DeviceId, now_ms: i64) -> Result<Option<Mailbox>, StoreError> {
@@ -311,8 +330,8 @@ fn migrate(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
 
 /// What a copy does not know is what happened since: its devices must look again, and a key package that it still has
 /// may have been given. Committed before the file is removed, so that a crash in between only does it once more.
-/// `known_since_ms`: nobody waits any more for what is older.
-fn begin_anew_if_restored(db: &mut Connection, dir: &Path, known_since_ms: i64) -> Result<(), StoreError> {
+/// `keep_ms`: nobody waits any more for what is older.
+fn begin_anew_if_restored(db: &mut Connection, dir: &Path, now_ms: i64, keep_ms: i64) -> Result<(), StoreError> {
     let marker = dir.join(RESTORED);
     if !marker.try_exists().map_err(failed("looking for the mark of a restored copy"))? {
         return Ok(());
@@ -326,10 +345,11 @@ fn begin_anew_if_restored(db: &mut Connection, dir: &Path, known_since_ms: i64) 
         "UPDATE relay SET incarnation = ?1, lost_since_ms = min(
              CASE WHEN lost_since_ms > ?2 THEN lost_since_ms ELSE 9223372036854775807 END,
              max(created_at_ms, (SELECT ifnull(max(accepted_at_ms), 0) FROM seen)))",
-        (incarnation, known_since_ms),
+        (incarnation, now_ms.saturating_sub(keep_ms)),
     )
     .map_err(&doing)?;
     tx.execute("UPDATE key_package SET package = NULL WHERE package IS NOT NULL", []).map_err(&doing)?;
+    gates::restored(&tx, now_ms).map_err(&doing)?;
     tx.commit().map_err(&doing)?;
     std::fs::remove_file(&marker).map_err(failed("removing the mark of a restored copy"))?;
     tracing::warn!("the database was restored from a copy: it has a new incarnation, and devices synchronise again");

@@ -2,9 +2,9 @@
 //! deposit of what belongs to it, in one transaction.
 
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension};
-use comptoir_wire::{AccountId, ConversationId, DepositOutcome, Envelope, OrderStatus, Ordered};
+use comptoir_wire::{ConversationId, Envelope, OrderStatus, Ordered};
 
-use super::mailbox::{Freshness, deposit_one};
+use super::mailbox::{self, Freshness};
 use super::{stored, unsigned};
 use crate::store::{Commit, Opening, Retention};
 
@@ -45,7 +45,7 @@ pub(super) fn open_generation(
             generation: opening.generation,
             epoch: 1,
             accepted_at_ms: now_ms.cast_unsigned(),
-            outcomes: ride_along(db, opening.from, &opening.envelopes, retention, now_ms)?,
+            outcomes: mailbox::deposit(db, opening.from, &opening.envelopes, Freshness::Ordered, retention, now_ms)?,
         });
     }
     match standing {
@@ -54,7 +54,7 @@ pub(super) fn open_generation(
             generation: at.generation,
             epoch: at.epoch,
             accepted_at_ms: at.opened_at_ms,
-            outcomes: ride_along(db, opening.from, &opening.envelopes, retention, now_ms)?,
+            outcomes: mailbox::deposit(db, opening.from, &opening.envelopes, Freshness::Ordered, retention, now_ms)?,
         }),
         standing => Ok(refused(OrderStatus::Stale, standing.as_ref())),
     }
@@ -84,7 +84,7 @@ pub(super) fn submit_commit(
             generation: at.generation,
             epoch: at.epoch,
             accepted_at_ms,
-            outcomes: ride_along(db, commit.from, &commit.envelopes, retention, now_ms)?,
+            outcomes: mailbox::deposit(db, commit.from, &commit.envelopes, Freshness::Ordered, retention, now_ms)?,
         });
     }
     if (at.generation, at.epoch) != (commit.generation, commit.epoch) {
@@ -103,12 +103,14 @@ pub(super) fn submit_commit(
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute((at.conversation_no, at.generation, stored(at.epoch), commit.uid.0, now_ms))?;
+    // Also when nobody else is in the group yet, and no envelope rides along.
+    mailbox::heard_from(db, commit.from.device, commit.uid)?;
     Ok(Ordered {
         status: OrderStatus::Accepted,
         generation: at.generation,
         epoch: at.epoch + 1,
         accepted_at_ms: now_ms.cast_unsigned(),
-        outcomes: ride_along(db, commit.from, &commit.envelopes, retention, now_ms)?,
+        outcomes: mailbox::deposit(db, commit.from, &commit.envelopes, Freshness::Ordered, retention, now_ms)?,
     })
 }
 
@@ -122,18 +124,6 @@ pub(super) fn is_stale(db: &Connection, envelope: &Envelope) -> rusqlite::Result
         envelope.generation < generation
             || (envelope.generation == generation && envelope.epoch.saturating_add(PAST_EPOCHS) < epoch)
     }))
-}
-
-/// The same question again finds its envelopes stored already, and gives those another chance that were not.
-fn ride_along(
-    db: &Connection,
-    from: AccountId,
-    envelopes: &[Envelope],
-    retention: &Retention,
-    now_ms: i64,
-) -> rusqlite::Result<Vec<DepositOutcome>> {
-    let one = |envelope| deposit_one(db, from, envelope, Freshness::Ordered, retention, now_ms);
-    envelopes.iter().map(one).collect()
 }
 
 fn refused(status: OrderStatus, at: Option<&Standing>) -> Ordered {
