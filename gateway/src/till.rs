@@ -2,7 +2,7 @@
 
 use comptoir_client::headless::{Extension, TurnError, Tx};
 use comptoir_content::{
-    AccountId, AccountLog, Amount, AnswerBody, Body, ConversationId, Currency, Hash, Invoice, LogLink, OrderId,
+    AccountId, AccountLog, Amount, AnswerBody, Basis, Body, ConversationId, Currency, Hash, Invoice, LogLink, OrderId,
     OrderPlaced, PaymentAnswer, PaymentId, Profile, PublicKey, Signed, SigningKey, Statement, Timestamp,
 };
 use comptoir_engine::account::{Account, TillVerdict};
@@ -94,7 +94,7 @@ impl Till {
 
 /// Sends a signed answer to the customer. Results of orders always may be sent.
 pub(crate) fn tell(tx: &mut Tx<'_>, row: &AttemptRow, answer: Signed<PaymentAnswer>) -> Result<(), TurnError> {
-    tx.say(row.conversation, Body::PaymentAnswer(answer), None).map(drop)
+    tx.say(row.conversation, Body::PaymentAnswer(answer), Some(Basis::Order(row.order))).map(drop)
 }
 
 pub(crate) fn invoice(db: &rusqlite::Connection, hash: Hash) -> Result<Option<(Signed<Invoice>, String)>, TurnError> {

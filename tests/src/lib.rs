@@ -38,6 +38,8 @@ pub struct Town {
     /// Moved by the story; `None` in the time of this machine.
     now_ms: Option<Arc<AtomicI64>>,
     relay: Option<Running>,
+    /// How far the relay's clock is off.
+    relay_off_ms: Arc<AtomicI64>,
     /// What its operator has set.
     relay_config: comptoir_relay::Config,
     /// Where people find the relay.
@@ -96,9 +98,10 @@ impl Town {
         // The push services of these towns are on this machine too, and their time passes only when the story says so.
         (config.push.enabled, config.push.loopback, config.push.within_ms) = (true, true, 0);
         has_set(&mut config);
-        let relay = open_relay(&config, now_ms.as_ref()).await;
+        let relay_off_ms = Arc::default();
+        let relay = open_relay(&config, relay_clock(now_ms.as_ref(), &relay_off_ms)).await;
         config.listen = relay.address();
-        Self { address: config.listen, dir, now_ms, relay: Some(relay), relay_config: config, tap: None }
+        Self { address: config.listen, dir, now_ms, relay: Some(relay), relay_off_ms, relay_config: config, tap: None }
     }
 
     pub fn now(&self) -> Timestamp {
@@ -133,7 +136,12 @@ impl Town {
 
     /// It comes back under the same address.
     pub async fn start_relay(&mut self) {
-        self.relay = Some(open_relay(&self.relay_config, self.now_ms.as_ref()).await);
+        self.relay = Some(open_relay(&self.relay_config, relay_clock(self.now_ms.as_ref(), &self.relay_off_ms)).await);
+    }
+
+    /// The relay's clock is off by so much from now on.
+    pub fn relay_is_off_by(&self, ms: i64) {
+        self.relay_off_ms.store(ms, Ordering::SeqCst);
     }
 
     /// A copy of its folder is put aside.
@@ -157,7 +165,7 @@ impl Town {
     /// It comes back under the same address, and takes itself for somebody else: nobody is let in.
     pub async fn start_relay_as(&mut self, name: &str) {
         let config = comptoir_relay::Config { names: vec![name.to_owned()], ..self.relay_config.clone() };
-        self.relay = Some(open_relay(&config, self.now_ms.as_ref()).await);
+        self.relay = Some(open_relay(&config, relay_clock(self.now_ms.as_ref(), &self.relay_off_ms)).await);
     }
 
     /// The relay looks at the clock, as it does by itself every minute.
@@ -238,8 +246,15 @@ pub fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-async fn open_relay(config: &comptoir_relay::Config, now_ms: Option<&Arc<AtomicI64>>) -> Running {
-    let clock = now_ms.map_or_else(Clock::system, |now_ms| Clock::shared(now_ms.clone()));
+fn relay_clock(now_ms: Option<&Arc<AtomicI64>>, off_ms: &Arc<AtomicI64>) -> Clock {
+    let off_ms = off_ms.clone();
+    match now_ms.cloned() {
+        Some(now_ms) => Clock::from_fn(move || now_ms.load(Ordering::SeqCst) + off_ms.load(Ordering::SeqCst)),
+        None => Clock::system(),
+    }
+}
+
+async fn open_relay(config: &comptoir_relay::Config, clock: Clock) -> Running {
     Relay::start(config.clone(), clock).await.expect("a relay")
 }
 

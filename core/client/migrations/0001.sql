@@ -35,6 +35,7 @@ CREATE TABLE account (
     key_changed INTEGER NOT NULL DEFAULT 0, -- the account key was replaced since somebody looked
     blocked INTEGER NOT NULL DEFAULT 0,
     refused TEXT,                   -- why its log is not believed
+    gate_told TEXT NOT NULL DEFAULT 'open',     -- what the relay knows of our gate to it: open, window, shut
     seen_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -135,6 +136,7 @@ CREATE TABLE outbox (
     generation INTEGER NOT NULL DEFAULT 0,
     epoch INTEGER NOT NULL DEFAULT 0,
     token BLOB,
+    pass BLOB,                      -- what opens the recipient's gate
     next_token_hash BLOB,
     failures INTEGER NOT NULL DEFAULT 0,
     not_before INTEGER NOT NULL DEFAULT 0
@@ -154,6 +156,18 @@ CREATE TABLE outbox_recipient (
     not_before INTEGER NOT NULL DEFAULT 0,   -- its mailbox is full: try again then, and let others pass
     PRIMARY KEY (outbox, device)
 ) STRICT, WITHOUT ROWID;
+
+-- The newest uids that left the outbox: the relay says which one it took last, and a device that does not know it is an older
+-- copy of itself. More than one frame holds, and what is on its way is in the outbox.
+CREATE TABLE said (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uid BLOB NOT NULL
+) STRICT;
+
+CREATE TRIGGER outbox_said AFTER DELETE ON outbox BEGIN
+    INSERT INTO said (uid) VALUES (old.uid);
+    DELETE FROM said WHERE id <= (SELECT max(id) FROM said) - 1024;
+END;
 
 CREATE INDEX outbox_recipient_later ON outbox_recipient (not_before) WHERE not_before > 0;
 
@@ -200,6 +214,19 @@ CREATE TABLE checkout (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX checkout_wake ON checkout (wake_at) WHERE wake_at IS NOT NULL;
+
+-- What a shop may write about when 24 hours are over: orders that were placed, and single-use tokens.
+CREATE TABLE pass (
+    id BLOB PRIMARY KEY,            -- of the order or the token
+    peer BLOB NOT NULL,
+    once INTEGER NOT NULL,          -- a token
+    mine INTEGER NOT NULL,          -- 1: for the shop's messages to us; 0: for ours, on a shop's device
+    told INTEGER NOT NULL DEFAULT 0,        -- the relay knows it
+    used_by BLOB                    -- of a token: the message that came with it
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX pass_untold ON pass (peer, id) WHERE mine = 1 AND told = 0;
+CREATE INDEX pass_unused ON pass (peer, id) WHERE mine = 0 AND used_by IS NULL;
 
 -- Receipts are kept for ever, append-only, each naming the one before it on this device.
 CREATE TABLE receipt (

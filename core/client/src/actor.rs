@@ -34,7 +34,7 @@ use crate::random::Random;
 use crate::store::{Effect, INDEX_BATCH, Notice, Question, Store, Tx, TxProvider, index_pending, waiting};
 use crate::turns::account::NewAccount;
 use crate::turns::checkout::Tapped;
-use crate::turns::{account, checkout, contacts, flush, held, send, wake};
+use crate::turns::{account, checkout, contacts, flush, gates, held, send, wake};
 
 /// After an alarm that failed, the next one waits this long.
 const SNOOZE: Duration = Duration::from_secs(5);
@@ -81,6 +81,10 @@ pub(crate) enum Input {
         chat: ConversationId,
         on: Uid,
         title: String,
+        reply: Reply<Uid>,
+    },
+    GiveToken {
+        chat: ConversationId,
         reply: Reply<Uid>,
     },
     MarkRead {
@@ -292,6 +296,13 @@ impl Actor {
                 });
                 answer(reply, tapped);
             }
+            Input::GiveToken { chat, reply } => {
+                let given = self.begun(|tx| {
+                    let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
+                    gates::give_token(tx, &conversation)
+                });
+                answer(reply, given);
+            }
             Input::MarkRead { chat, upto, reply } => {
                 let read = self.turn(|tx| {
                     let conversation = tx.conversation(chat)?.ok_or(TurnError::NotFound { what: "chat" })?;
@@ -300,7 +311,7 @@ impl Actor {
                 answer(reply, read);
             }
             Input::Block { account, blocked, reply } => {
-                answer(reply, self.turn(|tx| tx.set_account_flag(account, "blocked", blocked)));
+                answer(reply, self.turn(|tx| gates::block(tx, account, blocked)));
             }
             Input::SetVerified { account, verified, reply } => {
                 answer(reply, self.turn(|tx| tx.set_account_flag(account, "verified", verified)));

@@ -224,6 +224,7 @@ fn complete_bubble(
         | Body::AskPayment(_)
         | Body::Receipt(_)
         | Body::Refund(_)
+        | Body::Token(_)
         | Body::Unknown => {}
     }
     Ok(())

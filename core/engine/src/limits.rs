@@ -90,7 +90,8 @@ pub fn check_body(body: &Body, fallback: &str, sender: AccountKind) -> Result<()
         | Body::PaymentAnswer(_)
         | Body::AskPayment(_)
         | Body::Receipt(_)
-        | Body::Refund(_) => Ok(()),
+        | Body::Refund(_)
+        | Body::Token(_) => Ok(()),
         // All that is shown of it.
         Body::Unknown => check_words("fallback", fallback, sender),
     }

@@ -57,6 +57,8 @@ pub enum Refused {
     ConsentUnknown,
     #[error("blocked")]
     ConsentBlocked,
+    #[error("a person needs no permission to write")]
+    ConsentNotNeeded,
     #[error("longer than {max} characters: {field}")]
     TooLong { field: &'static str, max: usize },
     #[error("{field} has characters that cannot be shown")]
@@ -103,6 +105,7 @@ impl Refused {
             Self::ConsentClosed => "consent.closed",
             Self::ConsentUnknown => "consent.unknown",
             Self::ConsentBlocked => "consent.blocked",
+            Self::ConsentNotNeeded => "consent.not_needed",
             Self::TooLong { .. } => "text.too_long",
             Self::BadText { .. } => "text.characters",
             Self::Missing { .. } => "text.missing",

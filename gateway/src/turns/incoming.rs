@@ -43,6 +43,7 @@ pub(crate) fn incoming(
         | Body::PaymentAnswer(_)
         | Body::Receipt(_)
         | Body::Refund(_)
+        | Body::Token(_)
         | Body::Unknown => {}
     }
     tx.set_handled(message.id)
@@ -262,7 +263,8 @@ fn refuse(
         issued_at: tx.now,
         body,
     };
-    tx.say(message.conversation, Body::PaymentAnswer(Signed::sign(&answer, &till.key)), None).map(drop)
+    let basis = Some(Basis::Order(placed.order));
+    tx.say(message.conversation, Body::PaymentAnswer(Signed::sign(&answer, &till.key)), basis).map(drop)
 }
 
 /// "What became of it?" Only the one who placed the order is told.

@@ -47,6 +47,8 @@ pub enum Body {
     AskPayment(AskPayment),
     Receipt(Box<ReceiptFile>),
     Refund(Signed<Refund>),
+    /// A person allows a business one message, whenever it comes: [`Basis::Token`].
+    Token(TokenId),
     /// A kind of a newer version: show the fallback.
     Unknown,
 }
@@ -118,6 +120,7 @@ impl Content {
             Body::PaymentAnswer(_) => "News about a payment. Update to see it.".to_owned(),
             Body::Receipt(_) => "A receipt. Update to see it.".to_owned(),
             Body::Refund(_) => "A refund. Update to see it.".to_owned(),
+            Body::Token(_) => "You may write to me once more.".to_owned(),
         };
         Self { uid, sent_at, fallback, basis: None, head: None, body }
     }
@@ -159,6 +162,7 @@ impl Content {
             })),
             Body::Receipt(file) => Some(P::Receipt(file.to_proto())),
             Body::Refund(refund) => Some(P::Refund(refund.to_proto())),
+            Body::Token(token) => Some(P::Token(proto::Token { token: token.0.to_vec() })),
             Body::Unknown => None,
         };
         proto::Content {
@@ -226,6 +230,7 @@ impl Content {
             }),
             Some(P::Receipt(file)) => Body::Receipt(Box::new(ReceiptFile::from_proto(file)?)),
             Some(P::Refund(refund)) => Body::Refund(Signed::from_proto(refund)?),
+            Some(P::Token(token)) => Body::Token(TokenId::from_slice(&token.token)?),
             None => Body::Unknown,
         };
         let basis = match content.basis.and_then(|basis| basis.body) {

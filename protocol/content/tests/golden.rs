@@ -261,6 +261,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("ask_payment", Body::AskPayment(ask)),
         ("receipt", Body::Receipt(Box::new(receipt()))),
         ("refund", Body::Refund(refund())),
+        ("token", Body::Token(TokenId([13; 16]))),
     ]
 }
 

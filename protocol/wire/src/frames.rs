@@ -128,7 +128,7 @@ pub enum EnvelopeKind {
 
 /// What an account lets into its mailboxes from another one. The rule behind it is the account's own; a relay sees accounts,
 /// times and uids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Gate {
     /// Everything.
     Open,

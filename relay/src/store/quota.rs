@@ -73,11 +73,14 @@ impl Quotas {
         let mut wait_ms = 0;
         for spend in spends {
             let refill_ms = i64::from(spend.rate.refill_ms);
+            let burst_ms = i64::from(spend.rate.burst) * refill_ms;
+            // Nobody owes more than a full burst: a later time was written before the clock was set back, and is forgiven.
             let full_at_ms = taken.get(&spend.key).or_else(|| table.get(&spend.key)).copied();
+            let full_at_ms = full_at_ms.filter(|at_ms| at_ms.saturating_sub(now_ms) <= burst_ms);
             // More than a full burst could never be taken; it costs all of it.
             let cost = i64::from(spend.cost.min(spend.rate.burst.max(1)));
             let next_ms = full_at_ms.unwrap_or(now_ms).max(now_ms) + cost * refill_ms;
-            wait_ms = wait_ms.max(next_ms - now_ms - i64::from(spend.rate.burst) * refill_ms);
+            wait_ms = wait_ms.max(next_ms - now_ms - burst_ms);
             taken.insert(spend.key, next_ms);
         }
         match u64::try_from(wait_ms) {
@@ -121,6 +124,16 @@ mod tests {
         for &(now_ms, cost, expected) in costs_at {
             assert_eq!(quotas.spend(&[Spend { key, cost, rate: RATE }], now_ms), expected, "at {now_ms}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_refuses_nobody() {
+        check(&[
+            (3_600_000, 3, Spent::Granted),
+            (3_600_000, 1, Spent::Limited { retry_after_ms: 1_000 }),
+            (0, 3, Spent::Granted),
+            (0, 1, Spent::Limited { retry_after_ms: 1_000 }),
+        ]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::TurnError;
 use crate::facade::Connection;
 use crate::link::{Command, Lost, News, Tag};
 use crate::store::Question;
-use crate::turns::{account, answered, checkout, contacts, flush, held, members, push, receive};
+use crate::turns::{account, answered, checkout, contacts, flush, gates, held, members, push, receive};
 
 /// The relay and this core do not understand each other.
 pub(crate) const VERSION: &str = "relay.version";
@@ -56,6 +56,12 @@ impl Actor {
                 Ok(wire::Request::AddDevice { device: wire::DeviceId(device.0), device_key: *key })
             }
             Question::Push { endpoint } => Ok(wire::Request::SetPush { endpoint: endpoint.clone() }),
+            Question::Gate { account, gate } => {
+                Ok(wire::Request::SetGate { peer: wire::AccountId(account.0), gate: *gate })
+            }
+            Question::Passes { account, ids } => self
+                .turn(|tx| gates::passes(tx, ids))
+                .map(|passes| wire::Request::AddPasses { peer: wire::AccountId(account.0), passes }),
             Question::AppendLog { len } => {
                 let len = *len;
                 self.turn(|tx| account::append_request(tx, len))
@@ -207,6 +213,8 @@ impl Actor {
                             account::key_packages_published(tx)
                         }
                         (Question::Push { endpoint }, wire::Reply::Done) => push::target_told(tx, endpoint.as_ref()),
+                        (Question::Gate { account, gate }, wire::Reply::Done) => gates::gate_told(tx, account, gate),
+                        (Question::Passes { account, ids }, wire::Reply::Done) => gates::passes_told(tx, account, &ids),
                         (Question::AppendLog { .. }, wire::Reply::LogHead { len, .. }) => {
                             account::log_appended(tx, len)
                         }

@@ -135,6 +135,14 @@ impl Client {
         self.ask(|reply| Input::Tap { chat, on, title, reply }).await
     }
 
+    /// Allows a shop one message more, whenever it comes: a single-use token. Shown as a bubble of one's own.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `chat.unknown`, `consent.not_needed` when the other side is no shop.
+    pub async fn give_token(&self, chat: ConversationId) -> Result<Uid, ClientError> {
+        self.ask(|reply| Input::GiveToken { chat, reply }).await
+    }
+
     /// This chat was seen, up to the message with this id; all of it when `None`.
     ///
     /// # Errors

@@ -188,6 +188,8 @@ pub enum BubbleKind {
     Invoice,
     Receipt,
     Refund,
+    /// The person allowed the shop one message, whenever it comes.
+    Token,
     /// Of a newer version: the text is what its sender wrote for this case.
     Unknown,
 }
@@ -203,12 +205,13 @@ impl BubbleKind {
             Self::Invoice => "invoice",
             Self::Receipt => "receipt",
             Self::Refund => "refund",
+            Self::Token => "token",
             Self::Unknown => "unknown",
         }
     }
 
     pub(crate) fn named(name: &str) -> Self {
-        let all = [Self::Text, Self::Tap, Self::Card, Self::Invoice, Self::Receipt, Self::Refund];
+        let all = [Self::Text, Self::Tap, Self::Card, Self::Invoice, Self::Receipt, Self::Refund, Self::Token];
         all.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Unknown)
     }
 }

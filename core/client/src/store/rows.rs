@@ -72,6 +72,8 @@ pub(crate) struct OutboxRow {
     pub(crate) generation: u32,
     pub(crate) epoch: u64,
     pub(crate) token: Option<[u8; 32]>,
+    /// What opens the recipient's gate at the relay.
+    pub(crate) pass: Option<[u8; 32]>,
     pub(crate) next_token_hash: Option<[u8; 32]>,
     pub(crate) failures: u32,
     pub(crate) not_before: Timestamp,
@@ -120,6 +122,7 @@ pub(crate) fn body_kind(body: &Body) -> &'static str {
         Body::AskPayment(_) => "ask_payment",
         Body::Receipt(_) => "receipt",
         Body::Refund(_) => "refund",
+        Body::Token(_) => "token",
         Body::Unknown => "unknown",
     }
 }
@@ -393,20 +396,28 @@ impl Tx<'_> {
     }
 
     /// Queues something for the relay. Recipients are written by whoever seals it.
-    pub(crate) fn insert_outbox(
+    pub(crate) fn insert_outbox(&self, conversation: i64, kind: &str, uid: Uid) -> Result<i64, TurnError> {
+        self.sql
+            .prepare_cached("INSERT INTO outbox (conversation, kind, uid) VALUES (?1, ?2, ?3)")?
+            .execute(params![conversation, kind, uid.0])?;
+        Ok(self.sql.last_insert_rowid())
+    }
+
+    /// Queues what is said, unless it is queued already. `message` is its row in the thread, if it has one.
+    pub(crate) fn queue_message(
         &self,
         conversation: i64,
-        kind: &str,
-        uid: Uid,
         message: Option<i64>,
-        content: Option<&[u8]>,
-    ) -> Result<i64, TurnError> {
+        content: &Content,
+    ) -> Result<(), TurnError> {
+        let pass = content.basis.and_then(comptoir_engine::consent::pass).map(|pass| pass.0);
         self.sql
             .prepare_cached(
-                "INSERT INTO outbox (conversation, kind, uid, message, content) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO outbox (conversation, kind, uid, message, content, pass)
+                 VALUES (?1, 'message', ?2, ?3, ?4, ?5) ON CONFLICT (uid) DO NOTHING",
             )?
-            .execute(params![conversation, kind, uid.0, message, content])?;
-        Ok(self.sql.last_insert_rowid())
+            .execute(params![conversation, content.uid.0, message, content.encode(), pass])?;
+        Ok(())
     }
 
     pub(crate) fn add_recipient(&self, outbox: i64, device: DeviceId, invited: bool) -> Result<(), TurnError> {
@@ -485,6 +496,7 @@ fn outbox_row(row: &Row<'_>) -> rusqlite::Result<OutboxRow> {
         generation: row.get("generation")?,
         epoch: row.get::<_, i64>("epoch")?.try_into().unwrap_or(0),
         token: row.get("token")?,
+        pass: row.get("pass")?,
         next_token_hash: row.get("next_token_hash")?,
         failures: row.get("failures")?,
         not_before: Timestamp(row.get("not_before")?),
@@ -507,7 +519,7 @@ fn preview(content: &Content) -> String {
         Body::Refund(refund) => {
             refund.verify().map(|refund| format!("↩ {}", refund.amount.to_plain())).unwrap_or_default()
         }
-        Body::Unknown => content.fallback.clone(),
+        Body::Token(_) | Body::Unknown => content.fallback.clone(),
         Body::Marks(_) | Body::Hello(_) | Body::OrderPlaced(_) | Body::PaymentAnswer(_) | Body::AskPayment(_) => {
             String::new()
         }

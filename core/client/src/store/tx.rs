@@ -48,6 +48,10 @@ pub(crate) enum Question {
     AppendLog { len: u64 },
     /// To knock there when something comes, or nowhere.
     Push { endpoint: Option<wire::PushEndpoint> },
+    /// What a shop may put into our mailboxes.
+    Gate { account: AccountId, gate: wire::Gate },
+    /// Orders and tokens of ours that a shop may write about at any time.
+    Passes { account: AccountId, ids: Vec<[u8; 16]> },
 }
 
 /// What changed, for those who listen.

@@ -158,11 +158,12 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     let incarnation = tx.kv("relay.incarnation")?;
     let seq = tx.kv_u64("relay.seq")?;
     let other_life = incarnation.as_deref() != Some(&welcome.incarnation.0[..]);
-    // The relay has left behind what this disk never saw. Either the disk is an older copy: its ratchets have been used, and
-    // whatever is said with them again cannot be read. Or it was away for longer than mail is kept, commits among it. In
-    // both cases all conversations begin another generation.
-    if !other_life && welcome.acked_seq > seq {
-        tracing::warn!("mail is gone that this store has not seen; its conversations begin anew");
+    // The relay has left behind what this disk never saw, or has taken what this disk never said. Either the disk is an older
+    // copy: its ratchets have been used, and whatever is said with them again cannot be read. Or it was away for longer than
+    // mail is kept, commits among it. In both cases all conversations begin another generation.
+    let is_behind = !other_life && welcome.acked_seq > seq;
+    if is_behind || !has_said(tx, welcome.last_uid)? {
+        tracing::warn!("the relay knows more than this store; its conversations begin anew");
         super::members::begin_anew(tx)?;
     }
     // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
@@ -177,6 +178,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         super::resend::lost_since(tx, by_relay(welcome.lost_since_ms), by_relay(welcome.server_time_ms))?;
     }
     super::push::connected(tx, welcome, other_numbers)?;
+    super::gates::connected(tx, other_numbers)?;
     if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
@@ -193,6 +195,19 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     super::members::begin_all(tx)?;
     tx.effect(Effect::Flush);
     Ok(())
+}
+
+/// True when this store knows that it said this. What is on its way is in the outbox, what was answered lately is remembered.
+fn has_said(tx: &Tx<'_>, uid: Option<wire::Uid>) -> Result<bool, TurnError> {
+    let Some(uid) = uid else {
+        return Ok(true);
+    };
+    Ok(tx
+        .sql
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM outbox WHERE uid = ?1) OR EXISTS (SELECT 1 FROM said WHERE uid = ?1)",
+        )?
+        .query_row([uid.0], |row| row.get(0))?)
 }
 
 /// True when the key packages at the relay were made so long ago that others should be there before they expire.

@@ -1,6 +1,7 @@
 //! Turns about the relay's answers to what the outbox sent.
 
 use comptoir_content::{DeviceId, Timestamp};
+use comptoir_engine::Refused;
 use comptoir_engine::conversation::{self, Conversation};
 use comptoir_engine::outbox::{CONFLICTS_MAX, next_try};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
@@ -62,17 +63,44 @@ fn outcome_of(
         }
         // Nobody is there, or our relay says that this is not our conversation: no other answer will ever come.
         wire::DepositStatus::Gone | wire::DepositStatus::Forbidden => tx.recipient_done(row.id, device)?,
-        wire::DepositStatus::Full => {
-            // Only this device waits. What comes after may reach the others.
-            let at = next_try(row.failures.saturating_add(4), tx.random.number(), tx.now);
-            tx.sql.prepare_cached("UPDATE outbox SET failures = failures + 1 WHERE id = ?1")?.execute([row.id])?;
-            tx.sql
-                .prepare_cached("UPDATE outbox_recipient SET not_before = ?3 WHERE outbox = ?1 AND device = ?2")?
-                .execute(params![row.id, device.0, at.0])?;
-        }
+        wire::DepositStatus::Closed => closed(tx, row, device)?,
+        wire::DepositStatus::Full => waits(tx, row, device)?,
         // Handled for the row as a whole.
         wire::DepositStatus::StaleEpoch => {}
     }
+    Ok(())
+}
+
+/// Their gate is closed to this shop. A result of an order waits: its pass may not have reached their relay yet. Nothing else
+/// gets in by waiting.
+fn closed(tx: &mut Tx<'_>, row: &OutboxRow, device: DeviceId) -> Result<(), TurnError> {
+    let Some(message) = row.message else {
+        return tx.recipient_done(row.id, device);
+    };
+    let kind: String =
+        tx.sql.prepare_cached("SELECT kind FROM message WHERE id = ?1")?.query_row([message], |row| row.get(0))?;
+    if matches!(kind.as_str(), "payment_answer" | "receipt" | "refund") {
+        return waits(tx, row, device);
+    }
+    tx.recipient_done(row.id, device)?;
+    let failed = tx
+        .sql
+        .prepare_cached("UPDATE message SET state = 'failed', why = ?2 WHERE id = ?1 AND state IN ('queued', 'sent')")?
+        .execute(params![message, Refused::ConsentClosed.key()])?;
+    if failed > 0 {
+        let conversation = tx.conversation_by_id(message >> 36)?;
+        tx.notify_chat(conversation.uid);
+    }
+    Ok(())
+}
+
+/// Only this device waits. What comes after may reach the others.
+fn waits(tx: &mut Tx<'_>, row: &OutboxRow, device: DeviceId) -> Result<(), TurnError> {
+    let at = next_try(row.failures.saturating_add(4), tx.random.number(), tx.now);
+    tx.sql.prepare_cached("UPDATE outbox SET failures = failures + 1 WHERE id = ?1")?.execute([row.id])?;
+    tx.sql
+        .prepare_cached("UPDATE outbox_recipient SET not_before = ?3 WHERE outbox = ?1 AND device = ?2")?
+        .execute(params![row.id, device.0, at.0])?;
     Ok(())
 }
 

@@ -91,6 +91,7 @@ pub(crate) fn log_arrived(tx: &mut Tx<'_>, id: AccountId, slice: &wire::LogSlice
             // A new key, or a log that can be believed again: both show in the list.
             tx.notify_chats();
             super::held::retry_held_of(tx, id)?;
+            super::gates::see_to(tx, id)?;
             members::begin_all(tx)?;
         }
         Err(refused) => {

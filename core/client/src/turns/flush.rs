@@ -118,6 +118,7 @@ fn envelope(
         urgent: row.message.is_some() && !siblings.contains(&device),
         ttl_s: 0,
         sealed: bytes.to_vec(),
+        pass: row.pass.filter(|_| !siblings.contains(&device)),
     }
 }
 

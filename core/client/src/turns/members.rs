@@ -198,7 +198,7 @@ fn queue_change(
     invited: &[DeviceId],
 ) -> Result<(), TurnError> {
     let uid = Uid(tx.new_id());
-    let row = tx.insert_outbox(conversation.id, kind, uid, None, None)?;
+    let row = tx.insert_outbox(conversation.id, kind, uid)?;
     tx.sql
         .prepare_cached(
             "UPDATE outbox SET sealed = ?2, welcome = ?3, generation = ?4, epoch = ?5, token = ?6, next_token_hash = ?7

@@ -5,6 +5,7 @@ pub(crate) mod answered;
 pub(crate) mod checkout;
 pub(crate) mod contacts;
 pub(crate) mod flush;
+pub(crate) mod gates;
 pub(crate) mod held;
 pub(crate) mod members;
 pub(crate) mod push;

@@ -12,7 +12,7 @@ use comptoir_engine::{Refused, limits, profile};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
-use super::{account, checkout, contacts, held, members, send};
+use super::{account, checkout, contacts, gates, held, members, send};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, NewMessage, Tx};
 
@@ -257,11 +257,16 @@ fn apply(
         tx.notify_chat(conversation.uid);
         return Ok(());
     }
+    if let Some(Basis::Token(token)) = content.basis {
+        gates::used(tx, token, content.uid)?;
+    }
     if !mine && is_words {
         news.delivered.entry(conversation.uid).or_default().push(content.uid);
+    }
+    if !mine && weight == Weight::Words {
         tx.sql
             .prepare_cached("UPDATE conversation SET last_action = ?2, last_action_at = ?3 WHERE id = ?1")?
-            .execute(params![conversation.id, content.uid.0, accepted_at.0])?;
+            .execute(params![conversation.id, content.uid.0, accepted_at.min(tx.now).0])?;
     }
     match content.body {
         Body::Marks(marks) if mine => read_elsewhere(tx, conversation, &marks)?,
@@ -272,7 +277,11 @@ fn apply(
                 checkout::invoice_arrived(tx, conversation, message, &invoice)?;
             }
         }
-        Body::OrderPlaced(order) if mine => checkout::placed_elsewhere(tx, *order)?,
+        Body::OrderPlaced(order) if mine => {
+            gates::order_placed(tx, conversation.peer, order.order)?;
+            checkout::placed_elsewhere(tx, *order)?;
+        }
+        Body::Token(token) => gates::token_came(tx, conversation.peer, token, mine)?,
         Body::PaymentAnswer(answer) => checkout::answered(tx, &answer)?,
         Body::Receipt(_)
         | Body::Refund(_)
@@ -298,7 +307,7 @@ fn judge(
     accepted_at: Timestamp,
 ) -> Result<Result<(), Refused>, TurnError> {
     let row = tx.account_row(sender.id)?.ok_or(TurnError::NotFound { what: "account" })?;
-    let (mut action_accepted_at, mut order_is_ours) = (None, false);
+    let (mut action_accepted_at, mut order_is_ours, mut token_is_good) = (None, false, false);
     match content.basis {
         Some(Basis::Action(uid)) => {
             let at: Option<i64> = tx
@@ -315,7 +324,8 @@ fn judge(
                 .prepare_cached("SELECT EXISTS (SELECT 1 FROM checkout WHERE order_id = ?1 AND merchant = ?2)")?
                 .query_row(params![order.0, sender.id.0], |row| row.get(0))?;
         }
-        Some(Basis::Token(_)) | None => {}
+        Some(Basis::Token(token)) => token_is_good = gates::is_good(tx, sender.id, token, content.uid)?,
+        None => {}
     }
     let facts = Facts {
         sender: sender.kind,
@@ -323,7 +333,7 @@ fn judge(
         basis: content.basis,
         action_accepted_at,
         order_is_ours,
-        token_is_good: false,
+        token_is_good,
         sent_at: content.sent_at,
         accepted_at,
     };

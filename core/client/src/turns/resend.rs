@@ -3,7 +3,6 @@
 //! tells it by them.
 
 use comptoir_content::Timestamp;
-use comptoir_sqlcipher::rusqlite::params;
 
 use super::{members, send};
 use crate::error::TurnError;
@@ -15,22 +14,16 @@ const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// Queues everything again that the relay accepted at this time of its clock or later; by that clock it is `relay_now`.
 pub(crate) fn lost_since(tx: &mut Tx<'_>, since: Timestamp, relay_now: Timestamp) -> Result<(), TurnError> {
     let since = since.0.max(relay_now.plus_ms(-KEPT_MS).0);
-    let lost: Vec<(i64, [u8; 16], Vec<u8>, String)> = {
+    let lost: Vec<(i64, Vec<u8>, String)> = {
         let mut select = tx.sql.prepare_cached(
-            "SELECT id, uid, content, text FROM message WHERE mine = 1 AND accepted_at >= ?1
+            "SELECT id, content, text FROM message WHERE mine = 1 AND accepted_at >= ?1
                  AND state IN ('sent', 'delivered', 'read') ORDER BY id",
         )?;
-        let rows = select.query_map([since], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        let rows = select.query_map([since], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         rows.collect::<Result<_, _>>()?
     };
-    for (message, uid, kept, text) in lost {
-        let content = given_back(&kept, &text)?.encode();
-        tx.sql
-            .prepare_cached(
-                "INSERT INTO outbox (conversation, kind, uid, message, content) VALUES (?1, 'message', ?2, ?3, ?4)
-                 ON CONFLICT (uid) DO NOTHING",
-            )?
-            .execute(params![message >> 36, uid, message, content])?;
+    for (message, kept, text) in lost {
+        tx.queue_message(message >> 36, Some(message), &given_back(&kept, &text)?)?;
     }
     // An invitation that was lost is known to nobody but who sent it: there the conversation begins another generation.
     let invited: Vec<i64> = {

@@ -1,12 +1,12 @@
 //! Turns that say something: one transaction holds the message, the ratchet step and the final bytes.
 
 use comptoir_content::{AccountKind, Basis, Body, Content, Marks, Tap, Text, Timestamp, Uid};
-use comptoir_engine::consent::{Weight, weight};
+use comptoir_engine::consent::{self, Weight, weight};
 use comptoir_engine::conversation::Conversation;
 use comptoir_engine::{Refused, limits};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 
-use super::members;
+use super::{gates, members};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, Tx};
 
@@ -48,10 +48,16 @@ fn store(tx: &mut Tx<'_>, conversation: &ConversationRow, body: Body, basis: Opt
     let mut content = Content::new(Uid(tx.new_id()), tx.now, body);
     limits::check_body(&content.body, &content.fallback, own.kind)?;
     content.head = own.account.as_ref().map(|account| account.head).filter(|_| weight != Weight::Silent);
-    content.basis = match (own.kind, basis) {
-        (AccountKind::Business, None) if weight == Weight::Words => last_action(tx, conversation.id)?,
-        (_, basis) => basis,
+    content.basis = match (own.kind, weight) {
+        (AccountKind::Business, Weight::Words) => Some(reason(tx, conversation, basis)?),
+        _ => basis,
     };
+    if let Some(Basis::Token(token)) = content.basis {
+        gates::used(tx, token, content.uid)?;
+    }
+    if let Body::OrderPlaced(order) = &content.body {
+        gates::order_placed(tx, conversation.peer, order.order)?;
+    }
     if content.encode().len() > CONTENT_BYTES_MAX {
         return Err(Refused::TooLong { field: "message in bytes", max: CONTENT_BYTES_MAX }.into());
     }
@@ -70,7 +76,7 @@ fn store(tx: &mut Tx<'_>, conversation: &ConversationRow, body: Body, basis: Opt
             },
         )?),
     };
-    tx.insert_outbox(conversation.id, "message", content.uid, message, Some(&content.encode()))?;
+    tx.queue_message(conversation.id, message, &content)?;
     if message.is_some() {
         tx.notify_chat(conversation.uid);
     }
@@ -88,13 +94,28 @@ fn seal_stored(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), Tu
     Ok(())
 }
 
-/// What a business may answer to: the person's newest action here.
-fn last_action(tx: &Tx<'_>, conversation: i64) -> Result<Option<Basis>, TurnError> {
-    let uid: Option<[u8; 16]> = tx
+/// The reason that a business names for its words: the one given, or the person's newest action here. When that was too long
+/// ago, a token that the person gave.
+fn reason(tx: &Tx<'_>, conversation: &ConversationRow, basis: Option<Basis>) -> Result<Basis, TurnError> {
+    let (newest, newest_at): (Option<[u8; 16]>, i64) = tx
         .sql
-        .prepare_cached("SELECT last_action FROM conversation WHERE id = ?1")?
-        .query_row([conversation], |row| row.get(0))?;
-    Ok(uid.map(|uid| Basis::Action(Uid(uid))))
+        .prepare_cached("SELECT last_action, last_action_at FROM conversation WHERE id = ?1")?
+        .query_row([conversation.id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let basis = basis.or(newest.map(|uid| Basis::Action(Uid(uid))));
+    let acted_at: Option<i64> = match basis {
+        Some(Basis::Action(uid)) => tx
+            .sql
+            .prepare_cached("SELECT accepted_at FROM message WHERE uid = ?1 AND mine = 0 AND id >> 36 = ?2")?
+            .query_row(params![uid.0, conversation.id], |row| row.get(0))
+            .optional()?,
+        Some(Basis::Order(_) | Basis::Token(_)) | None => None,
+    };
+    // No action is newer than the newest, which was dated by this clock too.
+    let acted_at = acted_at.map(|at| Timestamp(at.min(newest_at)));
+    match consent::may_write(basis, acted_at, tx.now) {
+        Ok(basis) => Ok(basis),
+        Err(refused) => Ok(Basis::Token(gates::unused(tx, conversation.peer)?.ok_or(refused)?)),
+    }
 }
 
 /// Seals everything of a conversation that is not sealed yet, in order, in its group of now.

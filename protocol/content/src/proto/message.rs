@@ -19,7 +19,7 @@ pub struct Content {
     pub basis: Option<Basis>,
     #[prost(message, optional, tag = "6")]
     pub head: Option<LogHead>,
-    #[prost(oneof = "ContentBody", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26")]
+    #[prost(oneof = "ContentBody", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27")]
     pub body: Option<ContentBody>,
 }
 
@@ -47,6 +47,8 @@ pub enum ContentBody {
     Receipt(ReceiptFile),
     #[prost(message, tag = "26")]
     Refund(Signed),
+    #[prost(message, tag = "27")]
+    Token(Token),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -117,6 +119,12 @@ pub struct Card {
 pub struct Hello {
     #[prost(message, optional, tag = "1")]
     pub profile: Option<Signed>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct Token {
+    #[prost(bytes = "vec", tag = "1")]
+    pub token: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
