@@ -1,7 +1,7 @@
-//! Stories of a relay that lost its disk and came back from a copy.
+//! Stories of relays and phones that came back from an older copy of themselves.
 
 use comptoir_client::BubbleState;
-use comptoir_tests::{MINUTE_MS, Restored, Town};
+use comptoir_tests::{MINUTE_MS, Restored, Town, copy_dir};
 
 #[tokio::test]
 async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
@@ -103,4 +103,32 @@ async fn a_restored_relay_is_given_again_what_it_had_accepted_and_lost() {
     carol.sees(carols, &["you: hello, Carol"]).await;
     alice.syncs().await;
     assert_eq!(alice.thread(chat), ["me: one", "me: two"]);
+}
+
+/// Bob's phone was copied, said something silent (that he had read), and was put back. It had received nothing in between, so
+/// that no number of its mailbox tells it; the relay knows what it said last. Were that not noticed, the next thing it says
+/// would be sealed with a key that was used before, and nobody could read it.
+#[tokio::test]
+async fn a_phone_that_had_only_sent_since_its_copy_notices_it() {
+    let town = Town::new().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    let chat = alice.meets(&bob).await;
+    alice.says(chat, "one").await;
+    bob.sees(chat, &["you: one"]).await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
+    copy_dir(&folder, &copy);
+    let bob = town.open("bob");
+    bob.client.mark_read(chat, None).await.unwrap();
+    bob.syncs().await;
+    alice.mine_is(chat, BubbleState::Read).await;
+    bob.client.shutdown().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+    let bob = town.open("bob");
+    bob.says(chat, "two").await;
+    alice.sees(chat, &["me: one", "you: two"]).await;
 }
