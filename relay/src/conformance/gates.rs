@@ -75,7 +75,7 @@ pub(super) async fn a_pass_opens_a_closed_gate<S: RelayStore>(store: &S) {
     use DepositStatus::{Accepted, Closed, Duplicate};
     people(store, 3).await;
     for peer in [2, 3] {
-        store.set_gate(account(1), account(peer), Gate::Shut, NOW_MS).await.unwrap();
+        store.set_gate(account(1), account(peer), Gate::Window, NOW_MS - WINDOW_MS - 1).await.unwrap();
     }
     let (order, token, unknown) = ([1; 32], [2; 32], [3; 32]);
     let passes = vec![pass_for(order, false), pass_for(token, true)];
@@ -91,6 +91,11 @@ pub(super) async fn a_pass_opens_a_closed_gate<S: RelayStore>(store: &S) {
     // Told again, it is still used up.
     store.add_passes(account(1), account(2), passes, NOW_MS).await.unwrap();
     assert_eq!(sends(store, with(token, 6), NOW_MS).await, Closed);
+    // A shut gate revokes tokens, and lets results come.
+    store.add_passes(account(1), account(2), vec![pass_for([4; 32], true)], NOW_MS).await.unwrap();
+    store.set_gate(account(1), account(2), Gate::Shut, NOW_MS).await.unwrap();
+    assert_eq!(sends(store, with([4; 32], 8), NOW_MS).await, Closed);
+    assert_eq!(sends(store, with(order, 9), NOW_MS).await, Accepted);
     // Another account has nothing of it.
     let other = Envelope { pass: Some(order), conversation: crate::between(account(1), account(3)), ..words(7) };
     assert_eq!(store.deposit(sender(3), vec![other], NOW_MS).await.unwrap()[0].status, Closed);
@@ -102,7 +107,7 @@ pub(super) async fn a_pass_opens_a_closed_gate<S: RelayStore>(store: &S) {
 pub(super) async fn one_token_reaches_all_devices_of_who_gave_it<S: RelayStore>(store: &S) {
     people(store, 2).await;
     store.add_device(account(1), device(11), [1; 32]).await.unwrap();
-    store.set_gate(account(1), account(2), Gate::Shut, NOW_MS).await.unwrap();
+    store.set_gate(account(1), account(2), Gate::Window, NOW_MS - WINDOW_MS - 1).await.unwrap();
     store.add_passes(account(1), account(2), vec![pass_for([2; 32], true)], NOW_MS).await.unwrap();
     let to = |n: u8| Envelope { to: device(n), pass: Some([2; 32]), ..words(1) };
     let outcomes = store.deposit(sender(2), vec![to(1), to(11)], NOW_MS).await.unwrap();

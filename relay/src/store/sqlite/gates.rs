@@ -65,7 +65,7 @@ pub(super) fn lets_in(
     };
     let verdict = standing.judge(envelope, false, now_ms);
     // A pass is used up only by what needs it.
-    if verdict == Verdict::Passes || shows_pass(db, owner, from, envelope)? {
+    if verdict == Verdict::Passes || shows_pass(db, owner, from, standing.gate, envelope)? {
         return Ok(true);
     }
     match verdict {
@@ -112,17 +112,25 @@ fn standing(db: &Connection, owner: AccountId, peer: AccountId) -> rusqlite::Res
         .optional()
 }
 
-/// True when the envelope shows a pass of this gate. One that serves once belongs to the envelope's uid from now on.
-fn shows_pass(db: &Connection, owner: AccountId, from: AccountId, envelope: &Envelope) -> rusqlite::Result<bool> {
+/// True when the envelope shows a pass of this gate. One that serves once belongs to the envelope's uid from now on; a gate that
+/// was shut revokes it.
+fn shows_pass(
+    db: &Connection,
+    owner: AccountId,
+    from: AccountId,
+    gate: Gate,
+    envelope: &Envelope,
+) -> rusqlite::Result<bool> {
     let Some(pass) = envelope.pass else {
         return Ok(false);
     };
     let found = db
         .prepare_cached(
             "UPDATE pass SET used_by = CASE WHEN once THEN ?4 END
-             WHERE owner = ?1 AND peer = ?2 AND hash = ?3 AND (NOT once OR used_by IS NULL OR used_by = ?4)",
+             WHERE owner = ?1 AND peer = ?2 AND hash = ?3
+                 AND (NOT once OR (?5 AND (used_by IS NULL OR used_by = ?4)))",
         )?
-        .execute((owner.0, from.0, digest(&SHA256, &pass).as_ref(), envelope.uid.0))?;
+        .execute((owner.0, from.0, digest(&SHA256, &pass).as_ref(), envelope.uid.0, gate != Gate::Shut))?;
     Ok(found > 0)
 }
 
