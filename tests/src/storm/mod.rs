@@ -20,7 +20,7 @@ use comptoir_sandbox::PRACTICE_CARDS;
 use comptoir_sqlcipher::crash;
 use futures_util::FutureExt as _;
 
-use model::{Broken, Model, bubbles, chat_with, chats};
+use model::{Broken, Model, Moved, bubbles, chat_with, chats};
 use steps::Step;
 use world::{DEVICES, PEOPLE, PEOPLE_COUNT, SHOP, TILL, World};
 
@@ -93,8 +93,8 @@ impl Dawn {
         copy_dir(self.dir.path(), day.path());
         let mut storm = Storm::begin(day.path(), self.now_ms).await;
         for (played, step) in steps.iter().enumerate() {
-            storm.happens(*step).await;
-            if let Err(broken) = storm.model.check_now(&storm.world).await {
+            let started_again = storm.happens(*step).await;
+            if let Err(broken) = storm.model.check_now(&storm.world, &moved(*step, &started_again)).await {
                 return Err(Failure { broken, steps: steps[..=played].to_vec() });
             }
         }
@@ -167,8 +167,8 @@ impl Storm {
         Self { world, model, links, doomed: None, refunds: 0, weather: Weather::default() }
     }
 
-    /// One step. A device that is doomed is cut off in it, and starts again.
-    async fn happens(&mut self, step: Step) {
+    /// One step. A device that is doomed is cut off in it, and starts again. Says which did.
+    async fn happens(&mut self, step: Step) -> Vec<usize> {
         let device = device_of(step);
         let armed = match (self.doomed, device) {
             (Some((doomed, point)), Some(device)) if doomed == device => {
@@ -187,13 +187,15 @@ impl Storm {
                 // A point inside of a task or of a held lock ends the process just the same.
                 self.world.ends(device).await;
                 self.world.starts(device).await;
-                return;
+                return vec![device];
             }
         }
-        self.weather.cuts += self.world.power_comes_back().await;
+        let without_power = self.world.power_comes_back().await;
+        self.weather.cuts += without_power.len();
         if let Err(panic) = ended {
             std::panic::resume_unwind(panic);
         }
+        without_power
     }
 
     async fn act(&mut self, step: Step) {
@@ -377,6 +379,22 @@ impl Storm {
 }
 
 /// Whose process a step runs in.
+/// What is looked at after a step: whoever had a part in it. A device changes only when something happens to it.
+fn moved(step: Step, started_again: &[usize]) -> Moved {
+    if step == Step::Lull {
+        return Moved::everything();
+    }
+    if let Step::Copied { device } | Step::Restored { device } = step {
+        return Moved { devices: vec![device % TILL], money: false };
+    }
+    let devices: Vec<usize> = device_of(step).into_iter().chain(started_again.iter().copied()).collect();
+    let money = matches!(
+        step,
+        Step::Hear { .. } | Step::Card { .. } | Step::Bank { .. } | Step::Work { .. } | Step::Webhook { .. }
+    );
+    Moved { devices, money: money || !started_again.is_empty() }
+}
+
 fn device_of(step: Step) -> Option<usize> {
     match step {
         Step::Say { device, .. }

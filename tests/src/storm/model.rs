@@ -40,6 +40,21 @@ pub struct Model {
 /// A promise that was broken.
 pub type Broken = String;
 
+/// What a step can have changed.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    pub devices: Vec<usize>,
+    /// Charges, receipts or books.
+    pub money: bool,
+}
+
+impl Moved {
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { devices: (0..DEVICES.len()).collect(), money: true }
+    }
+}
+
 impl Model {
     #[must_use]
     pub fn new(world: &World) -> Self {
@@ -93,30 +108,36 @@ impl Model {
         self.accounts[person]
     }
 
-    /// What must hold at every moment.
+    /// What must hold at every moment, as far as something has moved.
     ///
     /// # Errors
     /// The promise that was broken.
-    pub async fn check_now(&self, world: &World) -> Result<(), Broken> {
-        for (device, name) in DEVICES.into_iter().enumerate() {
-            let Some(client) = &world.devices[device].client else { continue };
-            for row in chats(client)? {
-                let Some(peer) = self.accounts.iter().position(|account| *account == row.peer.account) else {
-                    return Err(format!("{name} has a chat with a stranger"));
-                };
-                self.check_thread(device, peer, &texts(client, row.chat)?)?;
-            }
-            for promise in self.promises.iter().filter(|promise| promise.kept && promise.device == device) {
-                let chat = chat_with(client, self.accounts[promise.to])?;
-                let there = chat.is_some_and(|chat| {
-                    texts(client, chat).is_ok_and(|texts| texts.iter().any(|(_, text)| *text == promise.text))
-                });
-                if !there {
-                    return Err(format!("{name} has lost its own {:?}", promise.text));
-                }
+    pub async fn check_now(&self, world: &World, moved: &Moved) -> Result<(), Broken> {
+        for device in &moved.devices {
+            self.check_device(world, *device)?;
+        }
+        if moved.money { self.check_money(world).await } else { Ok(()) }
+    }
+
+    /// One device: its threads, and what it has said itself.
+    fn check_device(&self, world: &World, device: usize) -> Result<(), Broken> {
+        let name = DEVICES[device];
+        let Some(client) = &world.devices[device].client else { return Ok(()) };
+        let mut said: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+        for row in chats(client)? {
+            let Some(peer) = self.accounts.iter().position(|account| *account == row.peer.account) else {
+                return Err(format!("{name} has a chat with a stranger"));
+            };
+            let texts = texts(client, row.chat)?;
+            self.check_thread(device, peer, &texts)?;
+            said.insert(peer, texts.into_iter().map(|(_, text)| text).collect());
+        }
+        for promise in self.promises.iter().filter(|promise| promise.kept && promise.device == device) {
+            if !said.get(&promise.to).is_some_and(|said| said.contains(&promise.text)) {
+                return Err(format!("{name} has lost its own {:?}", promise.text));
             }
         }
-        self.check_money(world).await
+        Ok(())
     }
 
     /// One thread: nothing twice, nothing that was not said here.
@@ -176,7 +197,7 @@ impl Model {
     /// # Errors
     /// The promise that was broken.
     pub async fn check_end(&self, world: &World) -> Result<(), Broken> {
-        self.check_now(world).await?;
+        self.check_now(world, &Moved::everything()).await?;
         for (device, name) in DEVICES.into_iter().enumerate() {
             let client = world.client(device);
             let status = client.status().map_err(|error| error.to_string())?;
@@ -184,25 +205,34 @@ impl Model {
                 return Err(format!("{name} is not done: {status:?}"));
             }
         }
-        for promise in &self.promises {
-            for (device, person) in PEOPLE.into_iter().enumerate() {
-                if person == PEOPLE[promise.device] {
-                    self.check_arrived(world, promise, device, promise.to)?;
-                } else if person == promise.to {
-                    self.check_arrived(world, promise, device, PEOPLE[promise.device])?;
+        for (device, person) in PEOPLE.into_iter().enumerate() {
+            for with in (0..PEOPLE_COUNT).filter(|with| *with != person) {
+                let client = world.client(device);
+                let chat = chat_with(&client, self.accounts[with])?;
+                let thread = chat.map(|chat| texts(&client, chat)).transpose()?.unwrap_or_default();
+                let between = |promise: &&Promise| {
+                    (PEOPLE[promise.device], promise.to) == (person, with)
+                        || (PEOPLE[promise.device], promise.to) == (with, person)
+                };
+                for promise in self.promises.iter().filter(between) {
+                    self.check_arrived(&client, chat, &thread, promise, device)?;
                 }
             }
         }
         self.check_paid(world).await
     }
 
-    fn check_arrived(&self, world: &World, promise: &Promise, device: usize, with: usize) -> Result<(), Broken> {
-        let client = world.client(device);
-        let chat = chat_with(&client, self.accounts[with])?;
-        let texts = chat.map(|chat| texts(&client, chat)).transpose()?.unwrap_or_default();
+    fn check_arrived(
+        &self,
+        client: &Client,
+        chat: Option<ConversationId>,
+        texts: &[(bool, String)],
+        promise: &Promise,
+        device: usize,
+    ) -> Result<(), Broken> {
         let place = texts.iter().position(|(_, text)| *text == promise.text);
         let Some(place) = place else {
-            let held = chat.map(|chat| held(&client, chat)).unwrap_or_default();
+            let held = chat.map(|chat| held(client, chat)).unwrap_or_default();
             return match promise.kept && !self.restored[device] {
                 true => {
                     Err(format!("{} never read {:?}; it reads {texts:?}; held: {held}", DEVICES[device], promise.text))

@@ -224,15 +224,15 @@ impl World {
         self.disks.iter().for_each(|disk| disk.cut_at(0));
     }
 
-    /// Devices that lost their power start again. Says how many.
-    pub async fn power_comes_back(&mut self) -> usize {
+    /// Devices that lost their power start again. Says which.
+    pub async fn power_comes_back(&mut self) -> Vec<usize> {
         let dead: Vec<usize> = (0..DEVICES.len()).filter(|device| self.disks[*device].is_dead()).collect();
         for device in &dead {
             self.ends(*device).await;
             self.disks[*device].comes_back(self.cut_seeds[*device]);
             self.starts(*device).await;
         }
-        dead.len()
+        dead
     }
 
     /// A copy of a device's folder.
