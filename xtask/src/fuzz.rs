@@ -144,7 +144,6 @@ impl Bench {
     }
 
     fn fuzz(&self, name: &str, minutes: u32) -> Result<Outcome> {
-        let before = files(&self.findings)?;
         let log = fs::File::create(&self.log).map_err(|error| format!("writing {}: {error}", self.log.display()))?;
         let mut fuzzer = self.program();
         fuzzer.arg(format!("-max_total_time={}", minutes * 60)).arg("-print_final_stats=1");
@@ -152,15 +151,14 @@ impl Bench {
         fuzzer.args([&self.found, &self.corpus]).stdout(Stdio::null()).stderr(log);
         let status = fuzzer.status().map_err(|error| format!("starting {}: {error}", self.program.display()))?;
         let told = fs::read(&self.log).map_err(|error| format!("reading {}: {error}", self.log.display()))?;
-        let executions = executions(&String::from_utf8_lossy(&told));
-        let findings: Vec<PathBuf> = files(&self.findings)?.into_iter().filter(|path| !before.contains(path)).collect();
-        match executions {
-            Some(executions) if status.success() || !findings.is_empty() => {
-                let inputs = files(&self.found)?.len() + files(&self.corpus)?.len();
-                Ok(Outcome { name: name.to_owned(), minutes, executions, inputs, findings })
-            }
-            _ => Err(format!("the fuzzer {name} broke off by itself: {} says how", self.log.display())),
+        let told = String::from_utf8_lossy(&told);
+        let (executions, findings) = (executions(&told), findings(&told));
+        if findings.is_empty() && (executions.is_none() || !status.success()) {
+            return Err(format!("the fuzzer {name} broke off by itself: {} says how", self.log.display()));
         }
+        let inputs = files(&self.found)?.len() + files(&self.corpus)?.len();
+        // None when the first input that it read was a finding.
+        Ok(Outcome { name: name.to_owned(), minutes, executions: executions.unwrap_or(0), inputs, findings })
     }
 
     /// Takes the smallest set of inputs that reach what the committed ones do not.
@@ -201,6 +199,11 @@ fn executions(told: &str) -> Option<u64> {
     stated.map(str::trim).or_else(counted)?.parse().ok()
 }
 
+/// What it has written down for us. It goes on to nothing else after that.
+fn findings(told: &str) -> Vec<PathBuf> {
+    told.lines().filter_map(|line| Some(PathBuf::from(line.split_once("Test unit written to ")?.1))).collect()
+}
+
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let broken = |error| format!("reading {}: {error}", folder.display());
     fs::read_dir(folder).map_err(broken)?.map(|entry| Ok(entry.map_err(broken)?.path())).collect()
@@ -227,6 +230,36 @@ mod tests {
         assert_eq!(executions(done), Some(70_000));
         assert_eq!(executions("INFO: Seed: 1\n#2\tINITED cov: 1\n#4711\tNEW cov: 3\n==1== ERROR\n"), Some(4711));
         assert_eq!(executions("Segmentation fault"), None);
+    }
+
+    /// A fuzzer says where it has put what it found.
+    #[test]
+    #[cfg(unix)]
+    fn a_finding_is_told_and_a_fuzzer_that_breaks_off_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["corpus", "found", "findings"] {
+            fs::create_dir(at(folder)).unwrap();
+        }
+        let bench = Bench {
+            program: at("fuzzer"),
+            corpus: at("corpus"),
+            found: at("found"),
+            findings: at("findings"),
+            log: at("log"),
+        };
+        // Written by another process: a file that this one has open for writing, another test's child may hold on to.
+        let write = r##"printf '#!/bin/sh\n%s\n' "$1" > "$2" && chmod +x "$2""##;
+        let script =
+            |body: &str| succeed(Command::new("sh").args(["-c", write, "sh", body]).arg(&bench.program)).unwrap();
+        let found = bench.findings.join("crash-1");
+        script(&format!("echo '#42 NEW cov: 1\nprefix; Test unit written to {}' >&2; exit 77", found.display()));
+        let outcome = bench.fuzz("wire", 1).unwrap();
+        assert_eq!((outcome.executions, outcome.findings), (42, vec![found]));
+        script("echo 'stat::number_of_executed_units: 7' >&2");
+        assert!(bench.fuzz("wire", 1).unwrap().findings.is_empty());
+        script("echo '#42 NEW cov: 1' >&2; exit 1");
+        assert!(bench.fuzz("wire", 1).is_err());
     }
 
     #[test]
