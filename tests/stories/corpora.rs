@@ -44,6 +44,16 @@ fn what_was_found_once_is_harmless() {
 }
 
 #[test]
+fn every_door_has_a_fuzzer() {
+    let fuzzers = files(&house().join("fuzz").join("src").join("bin"));
+    assert_eq!(fuzzers.len(), DOORS.len());
+    for (name, _) in DOORS {
+        let fuzzer = fs::read_to_string(house().join("fuzz/src/bin").join(name).with_extension("rs")).unwrap();
+        assert!(fuzzer.contains(&format!("comptoir_tests::fuzz::{name}(bytes)")), "{name} knocks at another door");
+    }
+}
+
+#[test]
 fn golden_files_cut_off_or_changed_harm_nobody() {
     let golden = files(&house().join("tests").join("golden"));
     assert!(golden.len() > 20, "{}", golden.len());

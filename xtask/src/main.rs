@@ -4,6 +4,7 @@
 mod bench;
 mod bindings;
 mod check;
+mod fuzz;
 mod house;
 mod python;
 mod shells;
@@ -73,6 +74,25 @@ enum Command {
         #[arg(long, default_value_t = 120)]
         steps: u64,
     },
+    /// Tries whatever comes at everything that can be sent to us, with a fuzzer behind each door of `tests/src/fuzz.rs`. What
+    /// was tried and found stays in `target/fuzz`, and the next run goes on from there.
+    #[command(after_help = "Example: cargo xtask fuzz wire content --minutes 10 --keep")]
+    Fuzz {
+        /// Which doors; all of them when none is named.
+        names: Vec<String>,
+        /// How long for each.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        minutes: u32,
+        /// How many at once.
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Adds to `fuzz/corpus` what reaches code that nothing in it reaches. The tests play it from then on.
+        #[arg(long)]
+        keep: bool,
+        /// Prints JSON instead of sentences: one object for each door, on a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Measures speed, memory and sizes, beside others that do the same. No figure fails it.
     Bench {
         /// Which benches; all of them when none is named.
@@ -95,6 +115,9 @@ fn main() -> ExitCode {
         Command::Bless { cargo_args } => test::run(&house, &cargo_args, true),
         Command::Bindings { release, bless, wheel } => bindings::run(&house, release, bless, wheel),
         Command::Bench { names, quick, json } => bench::run(&house, &names, quick, json),
+        Command::Fuzz { names, minutes, jobs, keep, json } => {
+            fuzz::run(&house, &fuzz::Wish { names, minutes, jobs, keep, json })
+        }
         Command::Storm { from, seeds, jobs, steps } => storm::run(&house, from, seeds, jobs, steps),
         Command::Check => check::run(&house),
         Command::Tidy => tidy::run(&house),

@@ -5,7 +5,7 @@
 
 pub(crate) mod arm;
 mod cache;
-mod install;
+pub(crate) mod install;
 mod kotlin;
 mod phones;
 mod python;

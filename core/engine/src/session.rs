@@ -19,8 +19,8 @@ use openmls::group::{
 };
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
-    BasicCredential, Ciphersuite, KeyPackage, LeafNodeIndex, MlsMessageBodyIn, MlsMessageIn, OpenMlsProvider,
-    ProcessedMessageContent, ProtocolMessage, Sender, SenderRatchetConfiguration,
+    BasicCredential, Ciphersuite, KeyPackage, LeafNodeIndex, LeafNodeParameters, MlsMessageBodyIn, MlsMessageIn,
+    OpenMlsProvider, ProcessedMessageContent, ProtocolMessage, Sender, SenderRatchetConfiguration,
 };
 use zeroize::Zeroizing;
 
@@ -259,6 +259,21 @@ impl Group {
         let (commit, _, _) =
             self.mls.remove_members(provider, &DeviceSigner(&me.key), &leaves).map_err(|error| store(doing)(&error))?;
         let commit = commit.to_bytes().map_err(|error| store(doing)(&error))?;
+        Ok(Change { commit, welcome: None, token, next_token_hash: self.pending_token_hash(provider)? })
+    }
+
+    /// Stages a commit that gives this device new keys in the group: whoever copied the old ones is locked out.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub fn renew<P: OpenMlsProvider>(&mut self, provider: &P, me: &Me) -> Result<Change, SessionError> {
+        let doing = "renewing keys";
+        let token = self.token(provider)?;
+        let update = self
+            .mls
+            .self_update(provider, &DeviceSigner(&me.key), LeafNodeParameters::default())
+            .map_err(|error| store(doing)(&error))?;
+        let commit = update.into_commit().to_bytes().map_err(|error| store(doing)(&error))?;
         Ok(Change { commit, welcome: None, token, next_token_hash: self.pending_token_hash(provider)? })
     }
 

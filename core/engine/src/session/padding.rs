@@ -21,9 +21,9 @@ pub(super) fn unpad(padded: &[u8]) -> Option<&[u8]> {
 
 /// The Padmé length: at most 12 % longer, and so coarse that it says little (PURBs, 2019).
 fn padme(len: usize) -> usize {
-    let exponent = usize::BITS - 1 - len.max(2).leading_zeros();
-    let mantissa = usize::BITS - exponent.leading_zeros();
-    let mask = (1usize << exponent.saturating_sub(mantissa)) - 1;
+    let exponent = len.max(2).ilog2();
+    let mantissa = exponent.ilog2() + 1;
+    let mask = (1usize << (exponent - mantissa)) - 1;
     (len + mask) & !mask
 }
 
@@ -41,6 +41,16 @@ mod tests {
             assert_eq!(unpad(&padded), Some(content.as_slice()));
         }
         assert_eq!(pad(b"yes").len(), pad(b"no, not at all").len());
+    }
+
+    /// The lengths of the paper's algorithm, and few of them.
+    #[test]
+    fn long_contents_have_one_of_few_lengths() {
+        for (len, padded) in [(252, 256), (253, 272), (355, 368), (1000, 1024), (1021, 1088), (60_000, 61_440)] {
+            assert_eq!(pad(&vec![7; len]).len(), padded, "{len}");
+        }
+        let lengths: std::collections::BTreeSet<usize> = (0..100_000).step_by(7).map(|len| padme(len + 4)).collect();
+        assert!(lengths.len() < 200, "{}", lengths.len());
     }
 
     #[test]

@@ -13,13 +13,13 @@ use openmls_rust_crypto::OpenMlsRustCrypto;
 use crate::bakery::*;
 
 /// A device with its own key store, and what its account says of itself.
-struct Phone {
-    me: Me,
-    provider: OpenMlsRustCrypto,
+pub(crate) struct Phone {
+    pub(crate) me: Me,
+    pub(crate) provider: OpenMlsRustCrypto,
 }
 
 /// An account and its devices; the account key is `n`, the key of device `d` is `d`.
-fn person(n: u8, devices: &[u8]) -> (Account, Vec<Phone>) {
+pub(crate) fn person(n: u8, devices: &[u8]) -> (Account, Vec<Phone>) {
     let genesis = Genesis {
         kind: AccountKind::Person,
         account_key: key(n).public(),
@@ -39,7 +39,7 @@ fn phone(account: &mut Account, n: u8, device: u8) -> Phone {
     phone_with(&certificate, signed, device)
 }
 
-fn certificate(account: AccountId, device: u8, certified: u8) -> DeviceCertificate {
+pub(crate) fn certificate(account: AccountId, device: u8, certified: u8) -> DeviceCertificate {
     DeviceCertificate {
         account,
         device: DeviceId([device; 16]),
@@ -50,7 +50,7 @@ fn certificate(account: AccountId, device: u8, certified: u8) -> DeviceCertifica
     }
 }
 
-fn phone_with(certificate: &DeviceCertificate, signed: Signed<DeviceCertificate>, n: u8) -> Phone {
+pub(crate) fn phone_with(certificate: &DeviceCertificate, signed: Signed<DeviceCertificate>, n: u8) -> Phone {
     let me = Me { certificate: signed, device: certificate.device, account: certificate.account, key: key(n) };
     Phone { me, provider: OpenMlsRustCrypto::default() }
 }
@@ -83,13 +83,13 @@ impl Phone {
     }
 }
 
-fn with<T>(accounts: &[Account], ask: impl FnOnce(&Roster<'_>) -> T) -> T {
+pub(crate) fn with<T>(accounts: &[Account], ask: impl FnOnce(&Roster<'_>) -> T) -> T {
     let allowed: Vec<AccountId> = accounts.iter().map(|account| account.id).collect();
     let find = |id| accounts.iter().find(|account| account.id == id).cloned();
     ask(&Roster { allowed: &allowed, find: &find })
 }
 
-fn refused<T>(result: Result<T, SessionError>) -> &'static str {
+pub(crate) fn refused<T>(result: Result<T, SessionError>) -> &'static str {
     match result {
         Err(SessionError::Member { why }) => why,
         Err(other) => panic!("{other}"),
