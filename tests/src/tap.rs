@@ -1,21 +1,25 @@
 //! Somebody on the line: a proxy between people and their relay that writes down every frame, in both directions, without
 //! the WebSocket's mask. It sees what the relay sees, and what an operator or a wiretap behind TLS could see. It can also
-//! keep back what the relay says, and cut the line.
+//! keep back what the relay says, cut the line, and lie in the relay's name.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use comptoir_wire::limits::{PATH, SUBPROTOCOL};
+use comptoir_wire::{DeviceId, Reply, Request};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::handshake::server::{self, ErrorResponse, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::{Message, http};
+use tokio_tungstenite::tungstenite::{Bytes, Message, http};
 
 use crate::PATIENCE;
+
+/// What a device hears instead of what the relay said: nothing at all, or something else.
+pub type Lie = Box<dyn FnMut(DeviceId, Reply) -> Option<Reply> + Send>;
 
 /// What went over the line.
 #[derive(Clone)]
@@ -25,11 +29,17 @@ pub struct Tape {
     held: watch::Sender<bool>,
     /// How often the line was cut.
     cut: watch::Sender<u32>,
+    lie: Arc<Mutex<Option<Lie>>>,
 }
 
 impl Default for Tape {
     fn default() -> Self {
-        Self { frames: Arc::default(), held: watch::Sender::new(false), cut: watch::Sender::new(0) }
+        Self {
+            frames: Arc::default(),
+            held: watch::Sender::new(false),
+            cut: watch::Sender::new(0),
+            lie: Arc::default(),
+        }
     }
 }
 
@@ -41,6 +51,26 @@ impl Tape {
     /// From now on what the relay says waits here, or no longer.
     pub fn holds_answers(&self, holds: bool) {
         self.held.send_replace(holds);
+    }
+
+    /// From now on devices hear this instead of what the relay says to them.
+    pub fn lies(&self, lie: impl FnMut(DeviceId, Reply) -> Option<Reply> + Send + 'static) {
+        *self.lie.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(lie));
+    }
+
+    /// From now on devices hear what the relay says.
+    pub fn is_honest_again(&self) {
+        *self.lie.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// What the device hears of a frame.
+    fn told(&self, device: Option<DeviceId>, frame: Bytes) -> Option<Bytes> {
+        let mut lie = self.lie.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(lie), Some(device)) = (lie.as_mut(), device) else {
+            return Some(frame);
+        };
+        let (id, reply) = Reply::decode(&frame).expect("the relay keeps to the protocol");
+        lie(device, reply).map(|told| told.encode(id).into())
     }
 
     /// Ends every connection. What was held is lost.
@@ -88,13 +118,14 @@ async fn pass_on(stream: TcpStream, relay: SocketAddr, tape: Tape) {
     request.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, relay_v1.clone());
     let Ok((relay, _)) = tokio_tungstenite::client_async(request, upstream).await else { return };
     #[allow(clippy::result_large_err, reason = "the library's own signature")]
-    let same = |_: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
+    let same = |_: &server::Request, mut response: Response| -> Result<Response, ErrorResponse> {
         response.headers_mut().insert(http::header::SEC_WEBSOCKET_PROTOCOL, relay_v1.clone());
         Ok(response)
     };
-    let Ok(device) = tokio_tungstenite::accept_hdr_async(stream, same).await else { return };
-    let ((mut to_device, from_device), (mut to_relay, from_relay)) = (device.split(), relay.split());
+    let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, same).await else { return };
+    let ((mut to_device, from_device), (mut to_relay, from_relay)) = (socket.split(), relay.split());
     let (mut from_device, mut from_relay) = (from_device.fuse(), from_relay.fuse());
+    let mut device = None;
     let (mut held, mut cut) = (tape.held.subscribe(), tape.cut.subscribe());
     loop {
         let holds = *held.borrow_and_update();
@@ -104,9 +135,17 @@ async fn pass_on(stream: TcpStream, relay: SocketAddr, tape: Tape) {
             _ = held.changed() => continue,
             _ = cut.changed() => return,
         };
-        let Some(Ok(frame)) = frame else { return };
+        let Some(Ok(mut frame)) = frame else { return };
         if let Message::Binary(bytes) = &frame {
             tape.write(bytes);
+            if to_the_relay {
+                if let Ok((_, Request::Authenticate { device: who, .. })) = Request::decode(bytes) {
+                    device = Some(who);
+                }
+            } else {
+                let Some(told) = tape.told(device, bytes.clone()) else { continue };
+                frame = Message::Binary(told);
+            }
         }
         let passed = if to_the_relay { to_relay.send(frame).await } else { to_device.send(frame).await };
         if passed.is_err() {
