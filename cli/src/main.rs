@@ -5,6 +5,7 @@
 mod demo;
 mod out;
 mod page;
+mod payments;
 mod person;
 mod pictures;
 mod receipts;
@@ -326,6 +327,13 @@ enum QrCommand {
         #[arg(long)]
         plain: bool,
     },
+    /// Say what the text of a code means: every field of a payment code, or why it must not be paid.
+    #[command(after_help = "Example:\n  comptoir qr parse 'upi://pay?pa=bakery@upi&am=250.00' --json\n  \
+        comptoir qr parse - < codes.txt")]
+    Parse {
+        /// The text; `-` reads a line of standard input for each code.
+        text: String,
+    },
     /// Read the codes in pictures.
     #[command(after_help = "Example:\n  comptoir qr scan bakery-code.png --json")]
     Scan {
@@ -374,6 +382,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         }
         Command::Receipts => receipts::list(out, &home),
         Command::Qr(QrCommand::Show { text, png, svg, plain }) => pictures::show(out, &home, text, png, svg, plain),
+        Command::Qr(QrCommand::Parse { text }) => payments::parse(out, &text),
         Command::Qr(QrCommand::Scan { files }) => pictures::scan(out, &files),
         Command::Account(AccountCommand::Create { relay }) => person::create(out, &home, &relay).await,
         Command::Account(AccountCommand::Show) => person::show(out, &home),

@@ -32,6 +32,7 @@ const COMMANDS: &[&[&str]] = &[
     &["receipt", "verify"],
     &["refund"],
     &["qr", "show"],
+    &["qr", "parse"],
     &["qr", "scan"],
     &["verify"],
     &["sync"],

@@ -23,6 +23,7 @@ mod finder;
 mod grid;
 mod luma;
 mod modules;
+mod payload;
 mod read;
 mod render;
 mod scan;
@@ -32,6 +33,11 @@ mod write;
 
 pub use luma::Plane;
 pub use modules::{Mode, Part, Segment};
+pub use payload::{
+    AmountError, Currency, EpcTransfer, Field, Initiation, MAX_PAYMENT_BYTES, MINOR_MAX, MerchantAccount, MerchantCode,
+    Money, NativeName, NewMerchantCode, Object, Payload, Payment, Refused, Scheme, SwissAddress, SwissBill, Tip,
+    UpiLink, Way,
+};
 pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_frame, read_picture};
 pub use render::{MAX_PNG_SIDE, Terminal};
 pub use scan::{Hints, Live, Update, look_in_every_way};

@@ -9,7 +9,8 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, Imag
 use crate::detect::Found;
 use crate::luma::Plane;
 use crate::modules::{Content, Part, Segment};
-use crate::{decoder, scan};
+use crate::payload::text_of;
+use crate::scan;
 
 /// The largest file that is looked at, in bytes.
 pub const MAX_PICTURE_BYTES: usize = 16 << 20;
@@ -151,17 +152,4 @@ impl Code {
         let corners = found.corners.map(|corner| corner.map(|axis| axis.round() as i32));
         Self { bytes, text, segments, part, corners }
     }
-}
-
-/// UTF-8 first: nearly every code in the street is, whatever it declares. Then what the symbol declares, or the
-/// decoder's guess between ISO 8859-1 and Shift-JIS. The bytes stay the truth.
-fn text_of(bytes: &[u8], segments: &[Segment]) -> Option<String> {
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.contains('\0')
-    {
-        return Some(text.to_owned());
-    }
-    let text = decoder::text(bytes, segments);
-    let is_text = |c: char| c != '\u{fffd}' && (!c.is_control() || matches!(c, '\t' | '\n' | '\r'));
-    (!text.is_empty() && text.chars().all(is_text)).then_some(text)
 }
