@@ -21,6 +21,7 @@ mod decoder;
 mod detect;
 mod finder;
 mod grid;
+mod logo;
 mod luma;
 mod modules;
 mod payload;
@@ -29,6 +30,7 @@ mod render;
 mod scan;
 mod scanned;
 mod segments;
+mod split;
 mod write;
 
 pub use luma::Plane;
@@ -42,4 +44,5 @@ pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, Re
 pub use render::{MAX_PNG_SIDE, Terminal};
 pub use scan::{Hints, Live, Update, look_in_every_way};
 pub use scanned::Scanned;
+pub use split::{JoinError, Joiner, MAX_SPLIT_BYTES, split};
 pub use write::{Level, QUIET_ZONE, Symbol, WriteError};

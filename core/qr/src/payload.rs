@@ -29,6 +29,7 @@ pub use upi::UpiLink;
 pub use write::{MerchantAccount, NewMerchantCode};
 
 pub(crate) use charset::text_of;
+pub(crate) use tlv::checksum;
 
 use crate::Code;
 

@@ -75,7 +75,7 @@ pub fn read_picture(file: &[u8]) -> Result<Vec<Code>, ReadError> {
     if file.len() > MAX_PICTURE_BYTES {
         return Err(ReadError::TooManyBytes { size_bytes: file.len() });
     }
-    catch_unwind(AssertUnwindSafe(|| decode(file).and_then(|gray| find_gray(&gray))))
+    catch_unwind(AssertUnwindSafe(|| decode(file).and_then(|picture| find_gray(&gray_on_white(picture)))))
         .unwrap_or(Err(ReadError::Damaged(None)))
 }
 
@@ -89,7 +89,8 @@ pub fn read_frame(luma: &[u8], width: u32, height: u32, row_stride: u32) -> Resu
     catch_unwind(AssertUnwindSafe(|| find_codes(plane))).map_err(|_| ReadError::Damaged(None))
 }
 
-fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {
+/// The picture as it is shown, within the limits of size.
+pub(crate) fn decode(file: &[u8]) -> Result<DynamicImage, ReadError> {
     let format = image::guess_format(file).map_err(|_| ReadError::NotAPicture)?;
     if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
         return Err(ReadError::NotAPicture);
@@ -120,7 +121,7 @@ fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {
     let orientation = decoder.orientation().map_err(|error| refused(error, pixels))?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| refused(error, pixels))?;
     picture.apply_orientation(orientation);
-    Ok(gray_on_white(picture))
+    Ok(picture)
 }
 
 /// What a person sees on a white page: transparent pixels are light.
