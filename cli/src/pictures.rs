@@ -10,7 +10,7 @@ use crate::payments;
 use crate::person::Home;
 
 /// Pixels of a module in a picture that is looked at on a screen or printed small.
-const PIXELS_PER_MODULE: u32 = 8;
+pub(crate) const PIXELS_PER_MODULE: u32 = 8;
 /// The code of a picture that cannot be read.
 const UNREADABLE: &str = "qr.unreadable";
 

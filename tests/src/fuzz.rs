@@ -200,7 +200,7 @@ pub fn payload(bytes: &[u8]) {
             assert!(!payment.ways().is_empty(), "a payment code can be paid");
             assert!(payment.ways().iter().all(|way| way.amount.is_none_or(|amount| amount.minor() > 0)));
             let written = match &payment.payload {
-                Payload::Merchant(_) => return,
+                Payload::Merchant(_) => continue,
                 Payload::Upi(link) => link.write(),
                 Payload::Epc(transfer) => transfer.write(),
                 Payload::Swiss(bill) => bill.write(),
