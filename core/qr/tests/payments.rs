@@ -1,11 +1,14 @@
 //! Payment codes: real ones of every scheme are read, field by field; what is damaged, doubtful or against the rules is not.
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
 
+mod support;
+
 use comptoir_qr::{
-    AmountError, Code, Currency, Initiation, Money, NativeName, Payload, Payment, Refused, Scanned, Scheme, Segment,
-    Tip,
+    AmountError, Code, Currency, Initiation, MerchantAccount, Money, NativeName, NewMerchantCode, Payload, Refused,
+    Scanned, Scheme, Segment, Tip,
 };
 use proptest::prelude::*;
+use support::{check, payment, refused};
 
 const ANNEX_B: &str = "00020101021229300012D156000000000510A93FO3230Q31280012D15600000001030812345678520441115802CN5914BEST TRANSPORT6007BEIJING64200002ZH0104最佳运输0202北京540523.7253031565502016233030412340603***0708A60086670902ME91320016A0112233449988770708123456786304A13A";
 const PIX_MANUAL: &str = "00020104141234567890123426580014BR.GOV.BCB.PIX0136123e4567-e12b-12d1-a456-42665544000027300012BR.COM.OUTRO011001234567895204000053039865406123.455802BR5917NOME DO RECEBEDOR6008BRASILIA61087007490080390012BR.COM.OUTRO01190123.ABCD.3456.WXYZ6304549C";
@@ -19,26 +22,6 @@ const PI_SPI: &str = "00020136560012int.bceao.pi0136111c3e1b-4312-49ec-b75e-4c8c
 const SMALL_LETTERS: &str = "0002010102112632002816990007000000000000446800005204510153031445802LK5910Direct Pay6010Colombo 0561050050062100506s.69906304106f";
 const REFUSED: &str = "00020101021126580014A000000615000101065887340212MBBQR1666987031000000000005204581253034585802MY5908TAKOYAKI6006PAHANG630400D7";
 
-fn payment(text: &str) -> Payment {
-    match Scanned::of_text(text) {
-        Scanned::Payment(payment) => {
-            assert_eq!(payment.raw, text.as_bytes());
-            *payment
-        }
-        other => panic!("{text}: {other:?}"),
-    }
-}
-
-fn refused(text: &str) -> Refused {
-    match Scanned::of_text(text) {
-        Scanned::Refused { raw, why } => {
-            assert_eq!(raw, text.as_bytes());
-            why
-        }
-        other => panic!("{text}: {other:?}"),
-    }
-}
-
 /// A merchant's code with the checksum that it should have.
 fn sealed(body: &str) -> String {
     let body = format!("{body}6304");
@@ -46,18 +29,6 @@ fn sealed(body: &str) -> String {
         (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| (crc << 1) ^ if crc >> 15 == 0 { 0 } else { 0x1021 })
     });
     format!("{body}{crc:04X}")
-}
-
-/// The ways to pay as `scheme account amount`; a star is for the payer to type.
-fn ways(payment: &Payment) -> Vec<String> {
-    let amount = |amount: Option<Money>| amount.map_or_else(|| "*".to_owned(), |amount| format!("{amount:?}"));
-    payment.ways().iter().map(|way| format!("{} {} {}", way.scheme.name(), way.account, amount(way.amount))).collect()
-}
-
-fn check(text: &str, payee: Option<&str>, reference: Option<&str>, expected: &[&str]) {
-    let payment = payment(text);
-    assert_eq!(ways(&payment), expected);
-    assert_eq!((payment.payee(), payment.reference()), (payee, reference));
 }
 
 #[test]
@@ -275,108 +246,6 @@ fn a_symbol_in_another_alphabet_is_read_by_its_declaration() {
 }
 
 #[test]
-fn indian_links_are_read_as_they_are_met() {
-    let text =
-        "upi://pay?pa=bakery@okbank&pn=The+Bakery%20%26%20Co&am=250.00&mam=null&cu=INR&tr=ORDER7&mode=02&sign=a+b/==";
-    check(text, Some("The Bakery & Co"), Some("ORDER7"), &["upi bakery@okbank 250.00 INR"]);
-    check("UPI://PAY?pa=a.b-c_1@ybl", None, None, &["upi a.b-c_1@ybl *"]);
-    check("upi://pay?pa=bakery%40okbank&pn=The Bakery&am=", Some("The Bakery"), None, &["upi bakery@okbank *"]);
-    for (wrong, reason) in [
-        ("upi://pay?", "pa is missing"),
-        ("upi://pay?pn=Bakery", "pa is missing"),
-        ("upi://pay?pa=bakery", "pa: it is no address of the form name@bank"),
-        ("upi://pay?pa=a@b@c", "pa: it is no address of the form name@bank"),
-        ("upi://pay?pa=a@b&pa=c@d", "pa is there twice"),
-        ("upi://pay?pa=a@b&am=1&AM=2", "am is there twice"),
-        ("upi://pay?pa=a@b&am=1.005", "the amount in am: it has more than the 2 decimals of its currency"),
-        ("upi://pay?pa=a@b&am=1&cu=USD", "cu: UPI moves rupees only"),
-        ("upi://pay?pa=a@b&pn=%ff", "it is not text"),
-        ("upi://pay?pa=a@b&pn=%1b[2J", "it is not text"),
-    ] {
-        assert_eq!(refused(wrong).to_string(), reason, "{wrong}");
-    }
-}
-
-const EPC: &str = "BCD\n001\n1\nSCT\nBPOTBEB1\nRed Cross of Belgium\nBE72000000001616\nEUR1\nCHAR\n\nUrgency fund\nSample EPC QR code";
-
-#[test]
-fn european_transfers_are_read_with_either_end_of_line() {
-    for text in [EPC.to_owned(), EPC.replace('\n', "\r\n"), format!("{EPC}\n")] {
-        check(&text, Some("Red Cross of Belgium"), None, &["sepa BE72000000001616 1.00 EUR"]);
-    }
-    let least = "BCD\n002\n2\nINST\n\nM\u{fc}ller\nDE71110220330123456789";
-    check(least, Some("Müller"), None, &["sepa DE71110220330123456789 *"]);
-    for (from, to, reason) in [
-        ("001", "003", "2: the version is neither 001 nor 002"),
-        ("\n1\n", "\n9\n", "3: it is no number of a character set, 1 to 8"),
-        ("SCT", "SDD", "4: it is no credit transfer"),
-        ("BPOTBEB1", "BPOT", "5: it is no BIC"),
-        ("BPOTBEB1", "", "5 is missing"),
-        ("Red Cross of Belgium", "", "6 is missing"),
-        ("BE72", "BE73", "7: it is no IBAN, or mistyped"),
-        ("EUR1\n", "EUR0\n", "the amount in 8: it is zero"),
-        ("EUR1\n", "USD1\n", "8: it does not begin with EUR"),
-        ("EUR1\n", "EUR1000000000\n", "the amount in 8: it is too large"),
-        ("\n\nUrgency", "\nRF18539007547034\nUrgency", "11: it has a reference and a text"),
-        ("\n\nUrgency fund", "\nRF18539007547035\n", "10: the reference is mistyped"),
-        ("CHAR", "CHARITY", "9: it is too long"),
-        ("QR code", "QR code\nand more", "13: there are more than twelve lines"),
-    ] {
-        assert!(EPC.contains(from));
-        assert_eq!(refused(&EPC.replacen(from, to, 1)).to_string(), reason);
-    }
-}
-
-#[test]
-fn the_third_line_of_a_transfer_says_how_it_is_spelled() {
-    let text = "BCD\n002\n2\nSCT\n\nMüller\nDE71110220330123456789";
-    let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-    // The symbol declares nothing, and somebody guessed wrong.
-    let code = Code { bytes, text: Some(text.replace('ü', "ﾃ")), ..Code::default() };
-    let Scanned::Payment(payment) = Scanned::of(&code) else { panic!("a payment") };
-    assert_eq!(payment.payee(), Some("Müller"));
-}
-
-const SWISS: &str = "SPC\n0200\n1\nCH4431999123000889012\nS\nRobert Schneider AG\nRue du Lac\n1268\n2501\nBiel\nCH\n\n\n\n\n\n\n\n1949.75\nCHF\nS\nPia-Maria Rutschmann-Schnyder\nGrosse Marktgasse\n28\n9400\nRorschach\nCH\nQRR\n210000000003139471430009017\nOrder of 15 June 2020\nEPD\n//S1/10/1234/11/201021/30/102673386/32/7.7/40/0:30\nName AV1: UV;UltraPay005;12345\nName AV2: XY;XYService;54321";
-
-#[test]
-fn swiss_bills_are_read_and_their_checks_hold() {
-    for text in [SWISS.to_owned(), SWISS.replace('\n', "\r\n"), format!("{SWISS}\r\n")] {
-        check(
-            &text,
-            Some("Robert Schneider AG"),
-            Some("210000000003139471430009017"),
-            &["swiss_bill CH4431999123000889012 1949.75 CHF"],
-        );
-    }
-    let combined = "SPC\n0200\n1\nCH5800791123000889012\nK\nRobert Schneider AG\nRue du Lac 1268\n2501 Biel\n\n\nCH\n\n\n\n\n\n\n\n\nEUR\n\n\n\n\n\n\n\nNON\n\n\nEPD";
-    check(combined, Some("Robert Schneider AG"), None, &["swiss_bill CH5800791123000889012 *"]);
-    for (from, to, reason) in [
-        ("0200", "0300", "2: the version is not 02"),
-        ("\n1\n", "\n2\n", "3: it is not in UTF-8"),
-        ("CH44", "CH45", "4: it is no Swiss IBAN, or mistyped"),
-        ("CH4431999123000889012", "BE72000000001616", "4: it is no Swiss IBAN, or mistyped"),
-        ("\nS\nRobert", "\nT\nRobert", "5: the address is neither of type S nor K"),
-        ("Robert Schneider AG", "", "6: it is empty"),
-        ("\nBiel", "\n", "9: postcode or town is empty"),
-        ("CH\n\n\n", "CH\nS\n\n", "12: the final creditor is reserved for later"),
-        ("1949.75", "0.00", "the amount in 19: it is zero"),
-        ("1949.75", "1949.755", "the amount in 19: it has more than the 2 decimals of its currency"),
-        ("CHF", "USD", "20: it is neither CHF nor EUR"),
-        ("QRR", "NON", "29: the reference does not fit its type or the account"),
-        ("QRR", "SCOR", "29: the reference does not fit its type or the account"),
-        ("QRR", "XYZ", "28: it is neither QRR nor SCOR nor NON"),
-        ("0009017", "0009018", "29: the reference does not fit its type or the account"),
-        ("EPD", "END", "31: it is not EPD"),
-        ("//S1", "S1", "32: it does not begin with //"),
-        ("54321", "54321\nmore", "35: there are more than thirty-four lines"),
-    ] {
-        assert!(SWISS.contains(from));
-        assert_eq!(refused(&SWISS.replacen(from, to, 1)).to_string(), reason, "{from} {to}");
-    }
-}
-
-#[test]
 fn what_only_looks_like_a_payment_is_what_it_is() {
     for text in
         ["00020", "BCD", "BCDEF\n002", "SPC 0200", "upi://mandate?pa=a@b", "SPD*1.0*ACC:1", "0041000600000101030040220"]
@@ -398,6 +267,26 @@ fn an_amount_error_says_which() {
 
 proptest! {
     #[test]
+    fn what_is_written_is_read(
+        account in "[!-~]{1,60}",
+        name in "[ -~]{1,25}",
+        city in "[ -~]{1,15}",
+        reference in prop::option::of("[A-Za-z0-9]{1,25}"),
+        minor in prop::option::of(1_i64..999_999_999_999),
+        currency in prop::sample::select(vec!["EUR", "JPY", "KWD", "XOF"]),
+    ) {
+        let currency = Currency::of(currency).unwrap();
+        let number = MerchantAccount::Card { id: 4, number: account.clone() };
+        let mut code = NewMerchantCode::new(number, currency, "FR", &name, &city);
+        code.amount = minor.map(|minor| Money::new(minor, currency).unwrap());
+        code.reference = reference.clone();
+        let payment = payment(&code.write().unwrap());
+        let [way] = payment.ways().try_into().unwrap();
+        prop_assert_eq!((way.account, way.amount), (account, code.amount));
+        prop_assert_eq!((payment.payee(), payment.reference()), (Some(name.as_str()), reference.as_deref()));
+    }
+
+    #[test]
     fn nothing_panics_and_what_is_read_has_a_good_checksum(body in "(0[0-9]|2[6-9]|5[1-9]|6[0-4]|[0-9]{2}|br.gov.bcb.pix|SG.PAYNOW|é|[A-Z.]{0,9}){0,30}") {
         let text = sealed(&format!("000201{body}"));
         if let Scanned::Payment(payment) = Scanned::of_text(&text) {
@@ -416,6 +305,13 @@ proptest! {
     fn any_bytes_mean_something(bytes in prop::collection::vec(any::<u8>(), 0..300), head in 0_usize..5) {
         let heads: [&[u8]; 5] = [b"000201", b"BCD\n001\n2\nSCT\n", b"SPC\n0200\n1\n", b"upi://pay?", b""];
         let bytes = [heads[head], &bytes].concat();
-        let _ = Scanned::of(&Code { bytes, text: None, ..Code::default() });
+        // Another reading of the bytes than UTF-8, whatever they are.
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        let meaning = Scanned::of(&Code { bytes: bytes.clone(), text: Some(text), ..Code::default() });
+        match meaning {
+            Scanned::Payment(payment) => prop_assert_eq!(payment.raw, bytes),
+            Scanned::Refused { raw, .. } => prop_assert_eq!(raw, bytes),
+            _ => {}
+        }
     }
 }
