@@ -180,7 +180,11 @@ impl Payment {
     pub fn ways(&self) -> Vec<Way> {
         match &self.payload {
             Payload::Merchant(code) => code.ways.clone(),
-            Payload::Upi(link) => vec![Way::plain(Scheme::Upi, &link.address, link.amount)],
+            Payload::Upi(link) => {
+                let way = Way::plain(Scheme::Upi, &link.address, link.amount);
+                // Who names a least amount takes more.
+                vec![Way { is_editable: way.is_editable || link.minimum.is_some(), ..way }]
+            }
             Payload::Epc(transfer) => vec![Way::plain(Scheme::Sepa, &transfer.iban, transfer.amount)],
             Payload::Swiss(bill) => vec![Way::plain(Scheme::SwissBill, &bill.iban, bill.amount)],
         }

@@ -4,7 +4,7 @@
 mod support;
 
 use comptoir_qr::{Code, Scanned};
-use support::{check, refused};
+use support::{check, payment, refused};
 
 #[test]
 fn indian_links_are_read_as_they_are_met() {
@@ -13,6 +13,10 @@ fn indian_links_are_read_as_they_are_met() {
     check(text, Some("The Bakery & Co"), Some("ORDER7"), &["upi bakery@okbank 250.00 INR"]);
     check("UPI://PAY?pa=a.b-c_1@ybl", None, None, &["upi a.b-c_1@ybl *"]);
     check("upi://pay?pa=bakery%40okbank&pn=The Bakery&am=", Some("The Bakery"), None, &["upi bakery@okbank *"]);
+    let editable = |text: &str| payment(text).ways()[0].is_editable;
+    assert!(
+        editable("upi://pay?pa=a@b&am=5&mam=2") && !editable("upi://pay?pa=a@b&am=5") && editable("upi://pay?pa=a@b")
+    );
     for (wrong, reason) in [
         ("upi://pay?", "pa is missing"),
         ("upi://pay?pn=Bakery", "pa is missing"),
