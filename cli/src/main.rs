@@ -3,8 +3,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a terminal program does")]
 
 mod demo;
+mod new_codes;
 mod out;
 mod page;
+mod payments;
 mod person;
 mod pictures;
 mod receipts;
@@ -326,6 +328,35 @@ enum QrCommand {
         #[arg(long)]
         plain: bool,
     },
+    /// Write a payment code: for the counter, or with an amount for one payment.
+    #[command(
+        after_help = "Example:\n  comptoir qr write --scheme pix --account bakery@example.com --name Bakery --city Brasilia \
+        --amount 12.50\n  comptoir qr write --scheme sepa --account BE72000000001616 --name 'Red Cross' --png code.png"
+    )]
+    Write(new_codes::NewCode),
+    /// Draw a file, such as a receipt, as codes: several where one is too small.
+    #[command(after_help = "Example:\n  comptoir qr split breakfast.comptoir --out codes")]
+    Split {
+        file: PathBuf,
+        /// The folder for the pictures.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Put a file together from pictures of its codes, in any order.
+    #[command(after_help = "Example:\n  comptoir qr join codes/*.png --out breakfast.comptoir")]
+    Join {
+        #[arg(required = true)]
+        pictures: Vec<PathBuf>,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Say what the text of a code means: every field of a payment code, or why it must not be paid.
+    #[command(after_help = "Example:\n  comptoir qr parse 'upi://pay?pa=bakery@upi&am=250.00' --json\n  \
+        comptoir qr parse - < codes.txt")]
+    Parse {
+        /// The text; `-` reads a line of standard input for each code.
+        text: String,
+    },
     /// Read the codes in pictures.
     #[command(after_help = "Example:\n  comptoir qr scan bakery-code.png --json")]
     Scan {
@@ -374,6 +405,10 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         }
         Command::Receipts => receipts::list(out, &home),
         Command::Qr(QrCommand::Show { text, png, svg, plain }) => pictures::show(out, &home, text, png, svg, plain),
+        Command::Qr(QrCommand::Write(code)) => new_codes::write(out, code),
+        Command::Qr(QrCommand::Split { file, out: dir }) => new_codes::split_file(out, &file, &dir),
+        Command::Qr(QrCommand::Join { pictures, out: to }) => new_codes::join(out, &pictures, &to),
+        Command::Qr(QrCommand::Parse { text }) => payments::parse(out, &text),
         Command::Qr(QrCommand::Scan { files }) => pictures::scan(out, &files),
         Command::Account(AccountCommand::Create { relay }) => person::create(out, &home, &relay).await,
         Command::Account(AccountCommand::Show) => person::show(out, &home),

@@ -128,7 +128,11 @@ pub(crate) fn link_in(path: &std::path::Path) -> Result<String, Failure> {
         .iter()
         .filter_map(|code| match Scanned::of(code) {
             Scanned::Comptoir(link) => Some(link),
-            Scanned::Url(_) | Scanned::Text(_) | Scanned::Unknown(_) => None,
+            Scanned::Payment(_)
+            | Scanned::Refused { .. }
+            | Scanned::Url(_)
+            | Scanned::Text(_)
+            | Scanned::Unknown(_) => None,
         })
         .collect();
     match links.as_slice() {

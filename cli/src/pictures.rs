@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use comptoir_qr::{Scanned, Symbol, Terminal, read_picture};
+use comptoir_qr::{Payload, Scanned, Symbol, Terminal, read_picture};
 use serde_json::{Value, json};
 
 use crate::out::{Failure, Out, plain};
+use crate::payments;
 use crate::person::Home;
 
 /// Pixels of a module in a picture that is looked at on a screen or printed small.
-const PIXELS_PER_MODULE: u32 = 8;
+pub(crate) const PIXELS_PER_MODULE: u32 = 8;
 /// The code of a picture that cannot be read.
 const UNREADABLE: &str = "qr.unreadable";
 
@@ -74,6 +75,8 @@ pub(crate) fn scan(out: &Out, files: &[PathBuf]) -> Result<(), Failure> {
                     .iter()
                     .map(|code| match Scanned::of(code) {
                         Scanned::Comptoir(text) | Scanned::Url(text) | Scanned::Text(text) => plain(&text),
+                        Scanned::Payment(payment) => payments::in_words(&payment),
+                        Scanned::Refused { why, .. } => payments::refused_in_words(&why),
                         Scanned::Unknown(bytes) => format!("({} bytes)", bytes.len()),
                     })
                     .collect();
@@ -95,9 +98,16 @@ pub(crate) fn scan(out: &Out, files: &[PathBuf]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn kind(scanned: &Scanned) -> &'static str {
+pub(crate) fn kind(scanned: &Scanned) -> &'static str {
     match scanned {
         Scanned::Comptoir(_) => "comptoir",
+        Scanned::Payment(payment) => match payment.payload {
+            Payload::Merchant(_) => "merchant",
+            Payload::Upi(_) => "upi",
+            Payload::Epc(_) => "epc",
+            Payload::Swiss(_) => "swiss_bill",
+        },
+        Scanned::Refused { .. } => "refused",
         Scanned::Url(_) => "url",
         Scanned::Text(_) => "text",
         Scanned::Unknown(_) => "unknown",

@@ -147,6 +147,8 @@ fun of(verdict: ReceiptVerdict): JsonObject {
 fun of(code: FoundCode) = buildJsonObject {
     val (kind, text) = when (val scanned = code.scanned) {
         is Scanned.Comptoir -> "comptoir" to scanned.v1
+        is Scanned.Payment -> "payment" to ""
+        is Scanned.Refused -> "refused" to scanned.reason
         is Scanned.Url -> "url" to scanned.v1
         is Scanned.Text -> "text" to scanned.v1
         is Scanned.Unknown -> "unknown" to ""

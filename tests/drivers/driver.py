@@ -149,9 +149,12 @@ def verdict_of(verdict):
 
 
 def found_of(code):
-    kinds = {c.Scanned.COMPTOIR: "comptoir", c.Scanned.URL: "url", c.Scanned.TEXT: "text", c.Scanned.UNKNOWN: "unknown"}
-    kind = kinds[type(code.scanned)]
-    return {"kind": kind, "text": "" if kind == "unknown" else code.scanned[0], "corners": len(code.corners)}
+    scanned = code.scanned
+    kinds = {c.Scanned.COMPTOIR: "comptoir", c.Scanned.PAYMENT: "payment", c.Scanned.REFUSED: "refused",
+             c.Scanned.URL: "url", c.Scanned.TEXT: "text", c.Scanned.UNKNOWN: "unknown"}
+    kind = kinds[type(scanned)]
+    text = {"payment": lambda: "", "unknown": lambda: "", "refused": lambda: scanned.reason}.get(kind, lambda: scanned[0])()
+    return {"kind": kind, "text": text, "corners": len(code.corners)}
 
 
 def status_of(status):

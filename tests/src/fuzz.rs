@@ -10,6 +10,7 @@ use comptoir_content::{
 use comptoir_engine::account::Account;
 use comptoir_engine::receipt::verify;
 use comptoir_gateway::provider::{Find, HttpResponse, Operation, Provider, Sandbox, Secret, Stripe, StripeKeys};
+use comptoir_qr::{Code, Joiner, Live, Payload, Plane, Scanned, look_in_every_way, split};
 use comptoir_wire::{Reply, Request};
 use ring::hmac;
 
@@ -17,7 +18,7 @@ use ring::hmac;
 pub type Door = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const DOORS: [Door; 10] = [
+pub const DOORS: [Door; 12] = [
     ("wire", wire),
     ("content", content),
     ("signed", signed),
@@ -27,6 +28,8 @@ pub const DOORS: [Door; 10] = [
     ("webhook", webhook),
     ("answers", answers),
     ("picture", picture),
+    ("plane", plane),
+    ("payload", payload),
     ("storm", storm),
 ];
 
@@ -165,6 +168,51 @@ pub fn picture(bytes: &[u8]) {
         let width = u32::from(width) + 1;
         let height = u32::try_from(luma.len()).unwrap_or(0) / width;
         let _ = comptoir_qr::read_frame(luma, width, height, width);
+    }
+}
+
+/// Raw planes in every way that a frame or a picture is looked at, without a net for panics: a byte for the width, one for what is
+/// left unused of each row.
+pub fn plane(bytes: &[u8]) {
+    let Some((&[width, padding], luma)) = bytes.split_first_chunk::<2>() else { return };
+    let (width, padding) = (u32::from(width) + 1, u32::from(padding % 16));
+    let height = u32::try_from(luma.len()).unwrap_or(0) / (width + padding);
+    let Ok(plane) = Plane::new(luma, width, height, width + padding) else { return };
+    let _ = look_in_every_way(plane);
+    let mut live = Live::default();
+    for _ in 0..3 {
+        live.frame(plane);
+    }
+}
+
+/// What the text of a code means, and parts of something larger. A merchant's code gets the checksum that it should have, so that what is
+/// behind it is reached.
+pub fn payload(bytes: &[u8]) {
+    let _ = Scanned::of(&Code { bytes: bytes.to_vec(), ..Code::default() });
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let sealed = format!("{text}6304");
+    let crc = sealed.bytes().fold(0xffff_u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| (crc << 1) ^ if crc >> 15 == 0 { 0 } else { 0x1021 })
+    });
+    for text in [text.to_owned(), format!("{sealed}{crc:04X}")] {
+        if let Scanned::Payment(payment) = Scanned::of_text(&text) {
+            assert_eq!(payment.raw, text.as_bytes(), "what was scanned is kept");
+            assert!(!payment.ways().is_empty(), "a payment code can be paid");
+            assert!(payment.ways().iter().all(|way| way.amount.is_none_or(|amount| amount.minor() > 0)));
+            let written = match &payment.payload {
+                Payload::Merchant(_) => continue,
+                Payload::Upi(link) => link.write(),
+                Payload::Epc(transfer) => transfer.write(),
+                Payload::Swiss(bill) => bill.write(),
+            };
+            if let Ok(written) = written {
+                let Scanned::Payment(again) = Scanned::of_text(&written) else { panic!("what is written is read") };
+                assert_eq!(again.ways(), payment.ways(), "a payment code has one reading");
+            }
+        }
+    }
+    if let Ok(Some(whole)) = Joiner::default().add(text) {
+        assert!(split(&whole).is_ok_and(|parts| parts.len() == 1), "a whole has one splitting");
     }
 }
 

@@ -12,8 +12,9 @@ use crate::python::Environment;
 use crate::shells::{self, Missed, Outcome};
 use crate::tidy;
 
-/// Programs by others that tests talk to: a stand-in for Stripe, Stripe's own library, stock SQLCipher.
-const PEERS: [&str; 3] = ["localstripe==1.15.10", "stripe==16.1.0", "sqlcipher3-wheels==0.5.7"];
+/// Programs by others that tests talk to: a stand-in for Stripe, Stripe's own library, stock SQLCipher,
+/// a reader of QR codes.
+const PEERS: [&str; 4] = ["localstripe==1.15.10", "stripe==16.1.0", "sqlcipher3-wheels==0.5.7", "zxing-cpp==3.1.1"];
 /// Set to 1 where everything must have run: a step that is skipped then counts as one that failed.
 const NO_SKIPS: &str = "COMPTOIR_NO_SKIPS";
 

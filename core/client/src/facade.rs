@@ -18,6 +18,7 @@ mod foreign;
 mod logging;
 mod payments;
 mod push;
+mod scanned;
 mod shell;
 mod talk;
 mod views;
@@ -30,6 +31,7 @@ pub use codes::{Corners, FoundCode, Point, Region, ScanUpdate, Scanner, draw_cod
 pub use error::ClientError;
 pub use logging::{LogLevel, LogLine, LogListener, start_logging};
 pub use payments::{ReceiptProof, ReceiptVerdict, verify_receipt};
+pub use scanned::{PaymentCode, PaymentWay, Scanned};
 pub use shell::{ChangeListener, KeyVault, PaymentSheet, PushTarget, PushToken, ShellError};
 pub use views::{
     Bubble, BubbleKind, BubbleState, ChatCursor, ChatPage, ChatRow, CheckoutView, Connection, Contact, Identity,

@@ -104,12 +104,7 @@ pub(crate) fn alignment_centres(version: usize) -> Option<Vec<usize>> {
 /// The data codewords, corrected, and how much of what the worst block can bear was used, in percent.
 pub(crate) fn correct(version: usize, level: u32, codewords: &[u8]) -> Option<(Vec<u8>, u32)> {
     let version = Version::getVersionForNumber(version as u32).ok()?;
-    let level = match level {
-        0 => ErrorCorrectionLevel::M,
-        1 => ErrorCorrectionLevel::L,
-        2 => ErrorCorrectionLevel::H,
-        _ => ErrorCorrectionLevel::Q,
-    };
+    let level = level_of(level);
     let (mut data, mut strain_percent) = (Vec::new(), 0);
     for block in DataBlock::getDataBlocks(codewords, version, level).ok()? {
         let read = block.getCodewords();
@@ -127,6 +122,26 @@ pub(crate) fn correct(version: usize, level: u32, codewords: &[u8]) -> Option<(V
         data.extend_from_slice(&corrected[..data_len]);
     }
     Some((data, strain_percent))
+}
+
+/// How many codewords of data each block of a symbol has, and how many checks all of them.
+pub(crate) fn blocks(version: usize, level: u32) -> Option<(Vec<usize>, usize)> {
+    let version = Version::getVersionForNumber(version as u32).ok()?;
+    let blocks = version.getECBlocksForLevel(level_of(level));
+    let sizes = blocks.getECBlocks().iter();
+    let sizes =
+        sizes.flat_map(|block| std::iter::repeat_n(block.getDataCodewords() as usize, block.getCount() as usize));
+    Some((sizes.collect(), blocks.getECCodewordsPerBlock() as usize))
+}
+
+/// By the two bits of the symbol.
+fn level_of(bits: u32) -> ErrorCorrectionLevel {
+    match bits {
+        0 => ErrorCorrectionLevel::M,
+        1 => ErrorCorrectionLevel::L,
+        2 => ErrorCorrectionLevel::H,
+        _ => ErrorCorrectionLevel::Q,
+    }
 }
 
 /// What the bytes spell where they are not UTF-8: by what the symbol declares, else by the look of them.

@@ -21,19 +21,28 @@ mod decoder;
 mod detect;
 mod finder;
 mod grid;
+mod logo;
 mod luma;
 mod modules;
+mod payload;
 mod read;
 mod render;
 mod scan;
 mod scanned;
 mod segments;
+mod split;
 mod write;
 
 pub use luma::Plane;
 pub use modules::{Mode, Part, Segment};
+pub use payload::{
+    AmountError, Currency, EpcTransfer, Field, Initiation, MAX_PAYMENT_BYTES, MINOR_MAX, MerchantAccount, MerchantCode,
+    Money, NativeName, NewMerchantCode, Object, Payload, Payment, Refused, Scheme, SwissAddress, SwissBill, Tip,
+    UpiLink, Way,
+};
 pub use read::{Code, MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MAX_PICTURE_SIDE, ReadError, read_frame, read_picture};
 pub use render::{MAX_PNG_SIDE, Terminal};
 pub use scan::{Hints, Live, Update, look_in_every_way};
 pub use scanned::Scanned;
+pub use split::{JoinError, Joiner, MAX_SPLIT_BYTES, split};
 pub use write::{Level, QUIET_ZONE, Symbol, WriteError};

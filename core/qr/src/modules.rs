@@ -125,32 +125,38 @@ impl Modules {
 
     /// The codewords in the order in which they stand in the symbol, the mask taken off.
     fn codewords(&self, version: usize, mask: u32, mirrored: bool) -> Option<Vec<u8>> {
-        let side = self.side;
         let is_function = function_modules(version)?;
-        let mut codewords = Vec::with_capacity(side * side / 8);
-        let (mut byte, mut bits, mut upwards) = (0_u8, 0, true);
-        let mut right = side - 1;
-        while right > 0 {
-            if right == 6 {
-                right = 5; // The column of the timing pattern holds no data.
+        let mut codewords = Vec::with_capacity(self.side * self.side / 8);
+        let (mut byte, mut bits) = (0_u8, 0);
+        each_data_module(self.side, &is_function, |x, y| {
+            byte = byte << 1 | u8::from(self.bit(x, y, mirrored) != is_masked(mask, x, y));
+            bits += 1;
+            if bits % 8 == 0 {
+                codewords.push(byte);
             }
-            for step in 0..side {
-                let y = if upwards { side - 1 - step } else { step };
-                for x in [right, right - 1] {
-                    if is_function[y * side + x] {
-                        continue;
-                    }
-                    byte = byte << 1 | u8::from(self.bit(x, y, mirrored) != is_masked(mask, x, y));
-                    bits += 1;
-                    if bits % 8 == 0 {
-                        codewords.push(byte);
-                    }
+        });
+        Some(codewords)
+    }
+}
+
+/// Goes through the modules that hold data, in the order in which their bits stand: in pairs of columns from the right, up and down.
+pub(crate) fn each_data_module(side: usize, is_function: &[bool], mut visit: impl FnMut(usize, usize)) {
+    let mut upwards = true;
+    let mut right = side - 1;
+    while right > 0 {
+        if right == 6 {
+            right = 5; // The column of the timing pattern holds no data.
+        }
+        for step in 0..side {
+            let y = if upwards { side - 1 - step } else { step };
+            for x in [right, right - 1] {
+                if !is_function[y * side + x] {
+                    visit(x, y);
                 }
             }
-            upwards = !upwards;
-            right = right.saturating_sub(2);
         }
-        Some(codewords)
+        upwards = !upwards;
+        right = right.saturating_sub(2);
     }
 }
 
@@ -198,7 +204,7 @@ fn is_masked(mask: u32, x: usize, y: usize) -> bool {
 }
 
 /// Which modules hold no data: finders, timing, alignment, format and version.
-fn function_modules(version: usize) -> Option<Vec<bool>> {
+pub(crate) fn function_modules(version: usize) -> Option<Vec<bool>> {
     let side = 17 + 4 * version;
     let mut function = vec![false; side * side];
     let mut fill = |left: usize, top: usize, width: usize, height: usize| {

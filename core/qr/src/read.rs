@@ -9,7 +9,8 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, Imag
 use crate::detect::Found;
 use crate::luma::Plane;
 use crate::modules::{Content, Part, Segment};
-use crate::{decoder, scan};
+use crate::payload::text_of;
+use crate::scan;
 
 /// The largest file that is looked at, in bytes.
 pub const MAX_PICTURE_BYTES: usize = 16 << 20;
@@ -74,7 +75,7 @@ pub fn read_picture(file: &[u8]) -> Result<Vec<Code>, ReadError> {
     if file.len() > MAX_PICTURE_BYTES {
         return Err(ReadError::TooManyBytes { size_bytes: file.len() });
     }
-    catch_unwind(AssertUnwindSafe(|| decode(file).and_then(|gray| find_gray(&gray))))
+    catch_unwind(AssertUnwindSafe(|| decode(file).and_then(|picture| find_gray(&gray_on_white(picture)))))
         .unwrap_or(Err(ReadError::Damaged(None)))
 }
 
@@ -88,7 +89,8 @@ pub fn read_frame(luma: &[u8], width: u32, height: u32, row_stride: u32) -> Resu
     catch_unwind(AssertUnwindSafe(|| find_codes(plane))).map_err(|_| ReadError::Damaged(None))
 }
 
-fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {
+/// The picture as it is shown, within the limits of size.
+pub(crate) fn decode(file: &[u8]) -> Result<DynamicImage, ReadError> {
     let format = image::guess_format(file).map_err(|_| ReadError::NotAPicture)?;
     if !matches!(format, ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) {
         return Err(ReadError::NotAPicture);
@@ -119,7 +121,7 @@ fn decode(file: &[u8]) -> Result<GrayImage, ReadError> {
     let orientation = decoder.orientation().map_err(|error| refused(error, pixels))?;
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| refused(error, pixels))?;
     picture.apply_orientation(orientation);
-    Ok(gray_on_white(picture))
+    Ok(picture)
 }
 
 /// What a person sees on a white page: transparent pixels are light.
@@ -151,17 +153,4 @@ impl Code {
         let corners = found.corners.map(|corner| corner.map(|axis| axis.round() as i32));
         Self { bytes, text, segments, part, corners }
     }
-}
-
-/// UTF-8 first: nearly every code in the street is, whatever it declares. Then what the symbol declares, or the
-/// decoder's guess between ISO 8859-1 and Shift-JIS. The bytes stay the truth.
-fn text_of(bytes: &[u8], segments: &[Segment]) -> Option<String> {
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.contains('\0')
-    {
-        return Some(text.to_owned());
-    }
-    let text = decoder::text(bytes, segments);
-    let is_text = |c: char| c != '\u{fffd}' && (!c.is_control() || matches!(c, '\t' | '\n' | '\r'));
-    (!text.is_empty() && text.chars().all(is_text)).then_some(text)
 }

@@ -1,6 +1,6 @@
 //! What a code means. One list for the whole house, so that every screen that scans offers the same choices.
 
-use crate::Code;
+use crate::{Code, Payment, Refused};
 
 /// Our own links, written upper-case because that makes the smallest symbols.
 const OWN_SCHEME: &str = "COMPTOIR:";
@@ -12,6 +12,10 @@ const OWN_SITE: &str = "https://comptoir.app/";
 pub enum Scanned {
     /// One of our own links, as it was written; `content` parses it.
     Comptoir(String),
+    /// A payment code, by one of the public standards. It has ways to pay, for the person to choose from.
+    Payment(Box<Payment>),
+    /// It claims to be a payment code and must not be paid: damaged, changed, or against the rules of its standard.
+    Refused { raw: Vec<u8>, why: Refused },
     /// A web address, `http` or `https` only. Show its host before opening it.
     Url(String),
     /// Any other text.
@@ -31,6 +35,11 @@ impl Scanned {
     /// ```
     #[must_use]
     pub fn of(code: &Code) -> Self {
+        match Payment::of(code) {
+            Some(Ok(payment)) => return Self::Payment(Box::new(payment)),
+            Some(Err(why)) => return Self::Refused { raw: code.bytes.clone(), why },
+            None => {}
+        }
         let Some(text) = &code.text else {
             return Self::Unknown(code.bytes.clone());
         };
@@ -42,6 +51,19 @@ impl Scanned {
         } else {
             Self::Text(text.to_owned())
         }
+    }
+
+    /// Says what a text means that was typed, pasted or opened.
+    ///
+    /// ```
+    /// use comptoir_qr::{Refused, Scanned};
+    ///
+    /// let Scanned::Refused { why, .. } = Scanned::of_text("0002010102116304FFFF") else { panic!("it has a wrong checksum") };
+    /// assert!(matches!(why, Refused::Checksum { .. }));
+    /// ```
+    #[must_use]
+    pub fn of_text(text: &str) -> Self {
+        Self::of(&Code { bytes: text.as_bytes().to_vec(), text: Some(text.to_owned()), ..Code::default() })
     }
 }
 
@@ -73,7 +95,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> Scanned {
-        Scanned::of(&Code { bytes: text.as_bytes().to_vec(), text: Some(text.to_owned()), ..Code::default() })
+        Scanned::of_text(text)
     }
 
     #[test]

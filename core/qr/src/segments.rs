@@ -96,6 +96,8 @@ fn header_bits(spelling: Spelling, version: u8) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(data: &str, expected: &[(Spelling, &str)]) {
@@ -136,6 +138,36 @@ mod tests {
                 end = segment.range.end;
             }
             assert_eq!(end, data.len());
+        }
+    }
+
+    /// What these spellings of the bytes cost, in bits; `None` when one of them cannot be.
+    fn bits(data: &[u8], spellings: &[Spelling], version: u8) -> Option<u64> {
+        let mut sixths = 0;
+        for (at, (byte, spelling)) in data.iter().zip(spellings).enumerate() {
+            if at == 0 || spellings[at - 1] != *spelling {
+                sixths = u64::div_ceil(sixths, 6) * 6 + 6 * header_bits(*spelling, version);
+            }
+            sixths += sixths_per_char(*spelling, *byte)?;
+        }
+        Some(sixths.div_ceil(6))
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_cheaper(data in "([0-9]{0,9}|[A-Z:]{0,6}|[a-z]{0,3}){0,4}", version in prop::sample::select(vec![1_u8, 15, 30])) {
+            let data = &data.as_bytes()[..data.len().min(9)];
+            let chosen: Vec<Spelling> = cheapest(data, version)
+                .into_iter()
+                .flat_map(|segment| std::iter::repeat_n(segment.spelling, segment.range.len()))
+                .collect();
+            prop_assert_eq!(chosen.len(), data.len());
+            let every = (0..3_usize.pow(data.len() as u32)).map(|number| {
+                let spelling = |at: usize| SPELLINGS[number / 3_usize.pow(at as u32) % 3];
+                (0..data.len()).map(spelling).collect::<Vec<_>>()
+            });
+            let least = every.filter_map(|spellings| bits(data, &spellings, version)).min();
+            prop_assert_eq!(bits(data, &chosen, version), least);
         }
     }
 }

@@ -7,7 +7,7 @@ use qrcode::{Color, EcLevel, QrCode, Version};
 
 use crate::luma::Plane;
 use crate::segments::{Spelling, cheapest};
-use crate::{render, scan};
+use crate::{Payload, Payment, ReadError, logo, render, scan};
 
 /// Light modules on every side of a symbol, in modules. Without them other phones do not find the code.
 pub const QUIET_ZONE: u32 = 4;
@@ -38,6 +38,18 @@ pub enum WriteError {
     /// The picture would have no pixels, or be wider than [`crate::MAX_PNG_SIDE`]. Ask for a scale from 1 to `max`.
     #[error("{pixels_per_module} pixels per module: choose from 1 to {max}")]
     Scale { pixels_per_module: u32, max: u32 },
+    /// The standard of the payment code allows no symbol that large.
+    #[error("the payment code does not fit the symbol of its standard: shorten its texts")]
+    TooLongForItsStandard { size_bytes: usize },
+    /// No symbol that holds the content can bear a logo. Shorten the content, or leave the logo out.
+    #[error("no symbol of {size_bytes} bytes can bear a logo: shorten the content, or leave the logo out")]
+    NoRoomForLogo { size_bytes: usize },
+    /// The logo is no picture. Ask for another one.
+    #[error("the logo cannot be read")]
+    Logo(#[source] ReadError),
+    /// The logo holds a code of its own: a reader might take that one. Ask for another logo.
+    #[error("the logo is itself a code")]
+    LogoIsACode,
     /// The finished symbol did not read back as its content: a bug in this crate, never shown to a customer.
     #[error("the symbol did not read back as what was written: do not show it, report it")]
     DoesNotReadBack,
@@ -70,7 +82,62 @@ impl Symbol {
     /// # Ok::<(), comptoir_qr::WriteError>(())
     /// ```
     pub fn of_text(text: &str) -> Result<Self, WriteError> {
-        Self::encode(text.as_bytes(), !text.is_ascii())
+        Self::encode(text.as_bytes(), &Rules { utf_8: !text.is_ascii(), ..Rules::OURS })
+    }
+
+    /// Draws a payment code by the rules of its standard: bytes only, marked as UTF-8 where it is not ASCII; European and
+    /// Swiss codes at level M and no larger than banks read them.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLongForItsStandard`].
+    ///
+    /// ```
+    /// use comptoir_qr::{Level, Scanned, Symbol};
+    ///
+    /// let text = "BCD\n002\n1\nSCT\n\nRed Cross of Belgium\nBE72000000001616\nEUR1.00";
+    /// let Scanned::Payment(payment) = Scanned::of_text(text) else { panic!("a transfer") };
+    /// assert_eq!(Symbol::of_payment(&payment)?.level(), Level::Medium);
+    /// # Ok::<(), comptoir_qr::WriteError>(())
+    /// ```
+    pub fn of_payment(payment: &Payment) -> Result<Self, WriteError> {
+        let data = payment.raw.as_slice();
+        let utf_8 = !data.is_ascii() && std::str::from_utf8(data).is_ok();
+        let rules = match payment.payload {
+            Payload::Merchant(_) => Rules { bytes_only: true, ..Rules::OURS },
+            Payload::Upi(_) => Rules::OURS,
+            Payload::Epc(_) => Rules { bytes_only: true, only_medium: true, versions: 13, ..Rules::OURS },
+            Payload::Swiss(_) => Rules { bytes_only: true, only_medium: true, versions: 25, ..Rules::OURS },
+        };
+        let size_bytes = data.len();
+        Self::encode(data, &Rules { utf_8, ..rules }).map_err(|error| match error {
+            WriteError::TooLong { .. } => WriteError::TooLongForItsStandard { size_bytes },
+            other @ (WriteError::TooLongForItsStandard { .. }
+            | WriteError::NoRoomForLogo { .. }
+            | WriteError::Logo(_)
+            | WriteError::LogoIsACode
+            | WriteError::Scale { .. }
+            | WriteError::DoesNotReadBack
+            | WriteError::Encoder(_)) => other,
+        })
+    }
+
+    /// Encodes text so that a logo fits into the middle: see [`Symbol::png_with_logo`].
+    ///
+    /// # Errors
+    /// [`WriteError::NoRoomForLogo`] when the text is too long for that.
+    pub fn of_text_for_logo(text: &str) -> Result<Self, WriteError> {
+        let rules = Rules { utf_8: !text.is_ascii(), ..Rules::OURS };
+        for version in 1..=40 {
+            let levels: &[Level] = if version <= 10 { &[Level::High, Level::Quartile] } else { &[Level::Quartile] };
+            for &level in levels {
+                if logo::side(version, level).is_some()
+                    && let Some((_, bits)) = fit(text.as_bytes(), &rules, version, level)?
+                {
+                    return Self::draw(text.as_bytes(), version, level, bits);
+                }
+            }
+        }
+        Err(WriteError::NoRoomForLogo { size_bytes: text.len() })
     }
 
     /// Encodes bytes that need not be text.
@@ -78,7 +145,7 @@ impl Symbol {
     /// # Errors
     /// [`WriteError::TooLong`] when no symbol holds the bytes.
     pub fn of_bytes(bytes: &[u8]) -> Result<Self, WriteError> {
-        Self::encode(bytes, false)
+        Self::encode(bytes, &Rules::OURS)
     }
 
     /// The version, 1 to 40. The side is `17 + 4 * version` modules.
@@ -109,17 +176,21 @@ impl Symbol {
         }
     }
 
-    fn encode(data: &[u8], utf_8: bool) -> Result<Self, WriteError> {
+    fn encode(data: &[u8], rules: &Rules) -> Result<Self, WriteError> {
         let too_long = WriteError::TooLong { size_bytes: data.len() };
         // 7,089 digits are the most that any symbol holds.
         if data.len() > 7089 {
             return Err(too_long);
         }
-        for version in 1..=40 {
-            if let Some((_, bits)) = fit(data, utf_8, version, Level::Low)? {
+        let least = if rules.only_medium { Level::Medium } else { Level::Low };
+        for version in 1..=rules.versions {
+            if let Some((level, bits)) = fit(data, rules, version, least)? {
+                if rules.only_medium {
+                    return Self::draw(data, version, level, bits);
+                }
                 let (level, bits) = [Level::High, Level::Quartile, Level::Medium]
                     .into_iter()
-                    .find_map(|level| fit(data, utf_8, version, level).transpose())
+                    .find_map(|level| fit(data, rules, version, level).transpose())
                     .transpose()?
                     .unwrap_or((Level::Low, bits));
                 return Self::draw(data, version, level, bits);
@@ -146,12 +217,31 @@ impl Symbol {
     }
 }
 
+/// What a symbol may be like.
+struct Rules {
+    /// The content is marked as UTF-8.
+    utf_8: bool,
+    bytes_only: bool,
+    /// Level M, no more and no less.
+    only_medium: bool,
+    /// The largest version.
+    versions: u8,
+}
+
+impl Rules {
+    const OURS: Self = Self { utf_8: false, bytes_only: false, only_medium: false, versions: 40 };
+}
+
 /// The content as the bits of one symbol, or `None` when it does not fit.
-fn fit(data: &[u8], utf_8: bool, version: u8, level: Level) -> Result<Option<(Level, Bits)>, WriteError> {
+fn fit(data: &[u8], rules: &Rules, version: u8, level: Level) -> Result<Option<(Level, Bits)>, WriteError> {
     let mut bits = Bits::new(Version::Normal(i16::from(version)));
     let pushed = (|| {
-        if utf_8 {
+        if rules.utf_8 {
             bits.push_eci_designator(ECI_UTF_8)?;
+        }
+        if rules.bytes_only {
+            bits.push_byte_data(data)?;
+            return bits.push_terminator(level.into());
         }
         for segment in cheapest(data, version) {
             let stretch = &data[segment.range];

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 
 use comptoir_client::{
     Bubble, CancelToken, Change, ChangeListener, ChatRow, Client, ClientError, Config, Connection, FileVault,
-    FoundCode, KeyVault, PayChoice, PaymentSheet, Place, ReceiptVerdict, SheetHint, ShellError, Status, Subscription,
-    draw_code, scan_frame, scan_picture, verify_receipt,
+    FoundCode, KeyVault, PayChoice, PaymentSheet, Place, ReceiptVerdict, Scanned, SheetHint, ShellError, Status,
+    Subscription, draw_code, scan_frame, scan_picture, verify_receipt,
 };
 use comptoir_content::{Part, Uid};
 use serde_json::{Value, json};
@@ -267,9 +267,10 @@ fn verdict(verdict: &ReceiptVerdict) -> Value {
 }
 
 fn found(code: &FoundCode) -> Value {
-    use comptoir_qr::Scanned;
     let (kind, text) = match &code.scanned {
         Scanned::Comptoir(text) => ("comptoir", text.as_str()),
+        Scanned::Payment(_) => ("payment", ""),
+        Scanned::Refused { reason, .. } => ("refused", reason.as_str()),
         Scanned::Url(text) => ("url", text.as_str()),
         Scanned::Text(text) => ("text", text.as_str()),
         Scanned::Unknown(_) => ("unknown", ""),

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use comptoir_qr::{Code, Live, Plane, ReadError, Scanned, Symbol};
+use comptoir_qr::{Code, Live, Plane, ReadError, Symbol};
 
-use super::ClientError;
+use super::{ClientError, Scanned};
 
 /// A code in a picture.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use comptoir_content::{
     AccountId, AccountKind, Amount, ConversationId, Currency, DeviceId, Handoff, Hash, LineKind, OrderId, Part, Uid,
 };
 use comptoir_engine::checkout::{SheetHint, State};
-use comptoir_qr::Scanned;
 
 use super::{ClientError, Money};
 
@@ -107,17 +106,4 @@ pub enum ReceiptPart {
     OrderInfo,
     Evidence,
     Terms,
-}
-
-/// What a code means. Nothing in it is trusted: show a link before it is opened.
-#[uniffi::remote(Enum)]
-pub enum Scanned {
-    /// One of our own links.
-    Comptoir(String),
-    /// A web address, `http` or `https` only.
-    Url(String),
-    /// Any other text.
-    Text(String),
-    /// Bytes that are not text.
-    Unknown(Vec<u8>),
 }

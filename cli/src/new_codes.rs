@@ -1,0 +1,219 @@
+//! New codes: to be paid by, and for what is too large for one.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use comptoir_qr::{
+    AmountError, Currency, EpcTransfer, Initiation, JoinError, Joiner, MerchantAccount, Money, NewMerchantCode,
+    Refused, Scanned, Symbol, Terminal, UpiLink, read_picture, split,
+};
+use serde_json::json;
+
+use crate::out::{Failure, Out, plain};
+use crate::pictures::PIXELS_PER_MODULE;
+
+/// What is on the code.
+#[derive(Args)]
+pub(crate) struct NewCode {
+    /// Who moves the money.
+    #[arg(long, value_enum)]
+    scheme: NewScheme,
+    /// Whom the scheme pays: a key, a number, an address, an IBAN.
+    #[arg(long)]
+    account: String,
+    /// The shop. Accents are taken off where banks refuse them.
+    #[arg(long)]
+    name: String,
+    /// Where the shop is; the European and Indian codes have no place for it.
+    #[arg(long, default_value = "-")]
+    city: String,
+    /// Two letters; that of the scheme where it has one.
+    #[arg(long)]
+    country: Option<String>,
+    /// Three letters; that of the scheme where it has one.
+    #[arg(long)]
+    currency: Option<String>,
+    /// For one payment, such as `12.50`. Without it the payer types the amount, and the code can stay on the counter.
+    #[arg(long)]
+    amount: Option<String>,
+    /// By what you know the payment again.
+    #[arg(long)]
+    reference: Option<String>,
+    #[arg(long)]
+    png: Option<PathBuf>,
+    #[arg(long)]
+    svg: Option<PathBuf>,
+    /// Without colours, for a dark terminal.
+    #[arg(long)]
+    plain: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum NewScheme {
+    /// Brazil: a key.
+    Pix,
+    /// Brazil: the address of a single payment, without `https://`.
+    PixUrl,
+    /// Thailand.
+    Promptpay,
+    /// Singapore.
+    Paynow,
+    /// West African CFA franc: an alias. Name the country.
+    PiSpi,
+    /// India: a Bharat QR code.
+    BharatUpi,
+    /// India: a link.
+    Upi,
+    /// A transfer in euro to an IBAN.
+    Sepa,
+    /// A merchant's number. Name country and currency.
+    Visa,
+    /// A merchant's number. Name country and currency.
+    Mastercard,
+}
+
+impl NewScheme {
+    /// Country and currency, where there is one of each.
+    fn home(self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::Pix | Self::PixUrl => (Some("BR"), Some("BRL")),
+            Self::Promptpay => (Some("TH"), Some("THB")),
+            Self::Paynow => (Some("SG"), Some("SGD")),
+            Self::PiSpi => (None, Some("XOF")),
+            Self::BharatUpi | Self::Upi => (Some("IN"), Some("INR")),
+            Self::Sepa => (None, Some("EUR")),
+            Self::Visa | Self::Mastercard => (None, None),
+        }
+    }
+
+    fn account(self, account: String) -> Option<MerchantAccount> {
+        Some(match self {
+            Self::Pix => MerchantAccount::Pix { key: account, text: None },
+            Self::PixUrl => MerchantAccount::PixUrl { url: account },
+            Self::Promptpay => MerchantAccount::PromptPay { account },
+            Self::Paynow => MerchantAccount::PayNow { proxy: account, is_editable: false, expires_on: None },
+            Self::PiSpi => MerchantAccount::PiSpi { alias: account },
+            Self::BharatUpi => MerchantAccount::BharatUpi { address: account },
+            Self::Visa => MerchantAccount::Card { id: 2, number: account },
+            Self::Mastercard => MerchantAccount::Card { id: 4, number: account },
+            Self::Upi | Self::Sepa => return None,
+        })
+    }
+}
+
+/// Writes a payment code and draws it.
+pub(crate) fn write(out: &Out, code: NewCode) -> Result<(), Failure> {
+    let (png, svg, is_plain) = (code.png.clone(), code.svg.clone(), code.plain);
+    let text = text(code)?;
+    let Scanned::Payment(payment) = Scanned::of_text(&text) else {
+        return Err(Failure::failed("qr.write", "what was written is not read as a payment"));
+    };
+    let symbol = Symbol::of_payment(&payment).map_err(|error| Failure::usage("qr.write", error))?;
+    if let Some(path) = &png {
+        save(path, &symbol.png(PIXELS_PER_MODULE).map_err(|error| Failure::failed("qr.write", error))?)?;
+    }
+    if let Some(path) = &svg {
+        save(path, symbol.svg().as_bytes())?;
+    }
+    let drawn = if png.is_none() && svg.is_none() {
+        symbol.terminal(if is_plain { Terminal::PlainOnDark } else { Terminal::Colour })
+    } else {
+        String::new()
+    };
+    out.say(
+        &json!({ "text": text, "version": symbol.version(), "png": png, "svg": svg }),
+        format!("{drawn}{}", plain(&text)),
+    );
+    Ok(())
+}
+
+fn text(code: NewCode) -> Result<String, Failure> {
+    let (country, currency) = code.scheme.home();
+    let usage = |text: &str| Failure::usage("qr.write", text);
+    let currency = code.currency.as_deref().or(currency).ok_or(usage("name the currency with --currency"))?;
+    let currency = Currency::of(currency).ok_or(usage("--currency is not a code of ISO 4217"))?;
+    let amount = code.amount.as_deref().map(|amount| Money::parse(amount, currency)).transpose();
+    let amount = amount.map_err(|why: AmountError| Failure::usage("qr.write", format!("--amount: {why}")))?;
+    let refused = |why: Refused| Failure::usage("qr.write", why);
+    let Some(account) = code.scheme.account(code.account.clone()) else {
+        return if matches!(code.scheme, NewScheme::Upi) {
+            UpiLink {
+                address: code.account,
+                name: Some(code.name),
+                amount,
+                minimum: None,
+                reference: code.reference,
+                note: None,
+                parameters: Vec::new(),
+            }
+            .write()
+        } else {
+            let (reference, text) = match code.reference {
+                Some(reference) if reference.starts_with("RF") => (Some(reference), None),
+                text => (None, text),
+            };
+            let (name, iban) = (code.name, code.account);
+            EpcTransfer { bic: None, name, iban, amount, purpose: None, reference, text, note: None }.write()
+        }
+        .map_err(refused);
+    };
+    let country = code.country.as_deref().or(country).ok_or(usage("name the country with --country"))?;
+    let mut merchant = NewMerchantCode::new(account, currency, country, &code.name, &code.city);
+    let is_for_one_payment = amount.is_some() || matches!(code.scheme, NewScheme::PixUrl);
+    merchant.initiation = Some(if is_for_one_payment { Initiation::Dynamic } else { Initiation::Static });
+    (merchant.amount, merchant.reference) = (amount, code.reference);
+    merchant.write().map_err(refused)
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::usage("qr.unreadable", format!("{}: {error}", path.display())))
+}
+
+/// Draws a file as several codes.
+pub(crate) fn split_file(out: &Out, file: &Path, dir: &Path) -> Result<(), Failure> {
+    let parts = split(&read(file)?).map_err(|error| Failure::usage("qr.write", error))?;
+    std::fs::create_dir_all(dir)
+        .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", dir.display())))?;
+    let mut paths = Vec::new();
+    for (at, part) in parts.iter().enumerate() {
+        let path = dir.join(format!("part-{:02}-of-{:02}.png", at + 1, parts.len()));
+        crate::pictures::write_png(part, &path)?;
+        paths.push(path);
+    }
+    let words: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+    out.say(&json!({ "pngs": paths, "parts": parts.len() }), words.join("\n"));
+    Ok(())
+}
+
+/// Puts a file together from pictures of its parts, in any order.
+pub(crate) fn join(out: &Out, pictures: &[PathBuf], to: &Path) -> Result<(), Failure> {
+    let (mut joiner, mut whole) = (Joiner::default(), None);
+    for path in pictures {
+        let unreadable =
+            |why: &dyn std::fmt::Display| Failure::usage("qr.unreadable", format!("{}: {why}", path.display()));
+        let codes = read_picture(&read(path)?).map_err(|error| unreadable(&error))?;
+        for text in codes.iter().filter_map(|code| code.text.as_deref()) {
+            match joiner.add(text) {
+                Ok(joined) => whole = whole.or(joined),
+                // Another code may be in view.
+                Err(JoinError::NotAPart) => {}
+                Err(error) => return Err(unreadable(&error)),
+            }
+        }
+    }
+    let Some(whole) = whole else {
+        let missing: Vec<String> = joiner.missing().iter().map(|at| (at + 1).to_string()).collect();
+        let text = match joiner.count() {
+            Some(count) => format!("of {count} parts these are missing: {}", missing.join(", ")),
+            None => "there is no part in these pictures".to_owned(),
+        };
+        return Err(Failure::failed("qr.incomplete", text));
+    };
+    save(to, &whole)?;
+    out.say(&json!({ "path": to, "size_bytes": whole.len() }), to.display());
+    Ok(())
+}
