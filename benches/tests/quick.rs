@@ -6,11 +6,12 @@
 use comptoir_benches::{BENCHES, Plan, run};
 
 /// What may be missing on a machine where the tests pass, and the beginning of why.
-const MAY_BE_MISSING: [(&str, &str); 4] = [
+const MAY_BE_MISSING: [(&str, &str); 5] = [
     ("mailboxes", "`redis-server`"),
     ("languages", "only `cargo xtask bench`"),
     ("qr", "zxing-cpp"),
     ("binary", "`strip`"),
+    ("binary", "only `cargo xtask bench`"),
 ];
 
 fn check(names: &[&str]) {

@@ -61,6 +61,9 @@ fn points(log: &Path) -> Vec<String> {
     text.lines().map(number).collect()
 }
 
+/// How often a point is tried that was not reached.
+const TRIES: usize = 4;
+
 /// Where a process was killed, to see that no name was left out.
 #[derive(Default)]
 struct Killed(Vec<String>);
@@ -186,7 +189,16 @@ async fn a_till_killed_at_any_point_of_a_payment_charges_once() {
     let (points, mut killed) = (points(&log), Killed::default());
     assert!(new_bill(&alice, &bakery, 1), "no bill came");
     stop(surveyed);
-    for (paid, at) in points.iter().enumerate() {
+    // Alice may be done before the till comes to the point, when it is about to acknowledge a webhook for one: what was not
+    // reached is tried again, as long as the till was never killed at a point of that name.
+    let name = |point: &str| point.rsplit_once(':').unwrap().0.to_owned();
+    let tries: Vec<&String> = points.iter().flat_map(|at| [at; TRIES]).collect();
+    let mut paid = 0;
+    for (number, at) in tries.into_iter().enumerate() {
+        let is_again = number % TRIES > 0;
+        if is_again && killed.0.iter().any(|before| name(before) == name(at)) {
+            continue;
+        }
         let armed = start_till(&town, Orders::Die(at));
         let tried = pay(&alice, "4", Orders::None);
         let survived = armed.is_some_and(|mut till| {
@@ -206,6 +218,7 @@ async fn a_till_killed_at_any_point_of_a_payment_charges_once() {
         is_paid(&town, &bakery, &alice, paid + 2, at).await;
         assert!(new_bill(&alice, &bakery, paid + 2), "no bill came");
         stop(till);
+        paid += 1;
     }
     let names = [
         "client.ack",

@@ -165,6 +165,8 @@ func of(_ code: FoundCode) -> Object {
         case .comptoir(let text): ("comptoir", text)
         case .url(let text): ("url", text)
         case .text(let text): ("text", text)
+        case .payment: ("payment", "")
+        case .refused(_, let reason, _): ("refused", reason)
         case .unknown: ("unknown", "")
         }
     return ["kind": kind, "text": text, "corners": code.corners.count]
