@@ -70,6 +70,8 @@ fn chat_of_two(alice: &Person, bob: &Person) -> impl Future<Output = comptoir_co
 async fn a_listener_hears_the_whole_and_then_edits() {
     let town = Town::new().await;
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    // Whoever is written to at once has key packages at the relay.
+    bob.syncs().await;
     let chat = chat_of_two(&alice, &bob).await;
     alice.says(chat, "one").await;
     let (ear, heard) = Ear::new();
