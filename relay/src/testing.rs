@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::hub::Line;
 use crate::server::{Shared, StartError, sweep};
 use crate::socket::by_hand;
-use crate::store::{Expired, RelayStore as _, SqliteStore, StoreError};
+use crate::store::{ABSENCE_MS, Expired, RelayStore as _, SqliteStore, StoreError};
 
 /// Envelopes in one delivery: what a device stores in one transaction.
 const ITEMS_MAX: usize = 50;
@@ -90,10 +90,11 @@ impl Counter {
         Ok(items)
     }
 
-    /// The device's line broke.
+    /// The device's line broke. A store that does not take it is not asked again, for that would wait.
     pub async fn leaves(&self, visit: Visit) {
         self.shared.hub.detach(visit.device, &visit.line);
-        self.shared.left(visit.device, visit.number).await;
+        let owed_at_ms = self.shared.clock.now_ms().saturating_add(ABSENCE_MS);
+        self.shared.store.leave_mailbox(visit.device, visit.number, owed_at_ms).await.ok();
     }
 
     /// Forgets what is due.

@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 
 use model::{Broken, Model, Moved, bubbles, chat_with, chats};
 use steps::Step;
-use world::{DEVICES, PEOPLE, PEOPLE_COUNT, SHOP, TILL, World};
+use world::{DEVICES, PEOPLE, PEOPLE_COUNT, RELAY_PLACE, SHOP, TILL, World};
 
 use crate::copy_dir;
 
@@ -31,6 +31,8 @@ pub const STEPS: usize = 120;
 /// The time goes on by so much, so often, until everything has come to its end.
 const AFTERMATH: [i64; 40] = [15; 40];
 const MINUTE_MS: i64 = 60_000;
+/// Every device, and the relay.
+const PLACES: usize = RELAY_PLACE + 1;
 
 /// A town at dawn, from which every storm begins.
 pub struct Dawn {
@@ -91,7 +93,7 @@ impl Dawn {
     pub async fn play(&self, steps: &[Step]) -> Result<Weather, Failure> {
         let day = tempfile::tempdir_in(fast_disk()).expect("a temporary folder");
         copy_dir(self.dir.path(), day.path());
-        let mut storm = Storm::begin(day.path(), self.now_ms).await;
+        let mut storm = Storm::begin(day.path(), self.now_ms, &frail(steps)).await;
         for (played, step) in steps.iter().enumerate() {
             let started_again = storm.happens(*step).await;
             if let Err(broken) = storm.model.check_now(&storm.world, &moved(*step, &started_again)).await {
@@ -156,8 +158,8 @@ struct Storm {
 }
 
 impl Storm {
-    async fn begin(dir: &Path, now_ms: i64) -> Self {
-        let world = World::open(dir, now_ms).await;
+    async fn begin(dir: &Path, now_ms: i64, frail: &[usize]) -> Self {
+        let world = World::open(dir, now_ms, frail).await;
         let model = Model::new(&world);
         let link = |person: usize| {
             let device = PEOPLE.iter().position(|of| *of == person).expect("everybody has a device");
@@ -190,8 +192,9 @@ impl Storm {
                 return vec![device];
             }
         }
-        let without_power = self.world.power_comes_back().await;
+        let mut without_power = self.world.power_comes_back().await;
         self.weather.cuts += without_power.len();
+        without_power.retain(|place| *place < DEVICES.len());
         if let Err(panic) = ended {
             std::panic::resume_unwind(panic);
         }
@@ -249,7 +252,7 @@ impl Storm {
             Step::Pass { minutes } => self.world.time.pass(minutes * MINUTE_MS),
             Step::Skew { device, minutes } => self.world.time.skew(device % DEVICES.len(), minutes * MINUTE_MS),
             Step::Kill { device, point } => self.doomed = Some((device % DEVICES.len(), point)),
-            Step::PowerCut { device, operation, seed } => self.world.cut_power(device % DEVICES.len(), operation, seed),
+            Step::PowerCut { place, operation, seed } => self.world.cut_power(place % PLACES, operation, seed),
             Step::Copied { device } => {
                 let device = device % TILL;
                 self.world.device_copied(device).await;
@@ -378,7 +381,17 @@ impl Storm {
     }
 }
 
-/// Whose process a step runs in.
+/// The places that lose their power in these steps.
+fn frail(steps: &[Step]) -> Vec<usize> {
+    let mut places: Vec<usize> = steps
+        .iter()
+        .filter_map(|step| if let Step::PowerCut { place, .. } = step { Some(place % PLACES) } else { None })
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    places
+}
+
 /// What is looked at after a step: whoever had a part in it. A device changes only when something happens to it.
 fn moved(step: Step, started_again: &[usize]) -> Moved {
     if step == Step::Lull {
@@ -395,6 +408,7 @@ fn moved(step: Step, started_again: &[usize]) -> Moved {
     Moved { devices, money: money || !started_again.is_empty() }
 }
 
+/// Whose process a step runs in.
 fn device_of(step: Step) -> Option<usize> {
     match step {
         Step::Say { device, .. }

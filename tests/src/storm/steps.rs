@@ -75,9 +75,9 @@ pub enum Step {
     Skew { device: usize, minutes: i64 },
     /// A device is killed at the `point`-th crash point that it comes to from now on, and starts again.
     Kill { device: usize, point: u32 },
-    /// A device loses its power at the `operation`-th thing that it does to its disk from now on, and what its disk had not
-    /// synced is there in part, as `seed` has it. It starts again.
-    PowerCut { device: usize, operation: u64, seed: u64 },
+    /// A device, or the relay, loses its power at the `operation`-th thing that it does to its disk from now on, and what its
+    /// disk had not synced is there in part, as `seed` has it. It starts again.
+    PowerCut { place: usize, operation: u64, seed: u64 },
     /// A copy of a device's folder is taken aside, as by a backup.
     Copied { device: usize },
     /// A device's folder is replaced by its copy: it is what it was then, and knows nothing of it.
@@ -157,7 +157,7 @@ fn step(dice: &mut Dice, customer: usize) -> Step {
         91..94 => Step::Pass { minutes: [1, 10, 60, 26 * 60][dice.below(4)] },
         94..95 => Step::Skew { device, minutes: [-10, -1, 2, 10][dice.below(4)] },
         95..98 => Step::Kill { device, point: 1 + u32::try_from(dice.below(6)).unwrap_or(0) },
-        98 => Step::PowerCut { device, operation: 1 + dice.below(40) as u64, seed: dice.below(1 << 20) as u64 },
+        98 => Step::PowerCut { place: device, operation: 1 + dice.below(40) as u64, seed: dice.below(1 << 20) as u64 },
         99 if dice.below(3) > 0 => [Step::Copied { device }, Step::Restored { device }][dice.below(2)],
         99 => Step::RelayFalls,
         100 => Step::RelayCopied,

@@ -1,7 +1,7 @@
 //! A town in one thread: real cores, a real relay desk, a real till and the practice provider, with nothing between them but
 //! queues that the storm moves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -32,6 +32,9 @@ pub const TILL: usize = 4;
 pub const PEOPLE: [usize; 5] = [0, 0, 1, 2, 3];
 pub const PEOPLE_COUNT: usize = 4;
 pub const SHOP: usize = 3;
+
+/// A place with a disk of its own: a device by its number, or the relay.
+pub const RELAY_PLACE: usize = DEVICES.len();
 
 /// The time of the whole town, and how far each clock is off.
 #[derive(Clone)]
@@ -88,17 +91,23 @@ pub struct World {
     pub time: Time,
     relay: Option<Counter>,
     pub devices: Vec<Device>,
-    disks: Vec<Disk>,
-    /// What is left of a device's cache when its power is cut.
-    cut_seeds: [u64; DEVICES.len()],
+    /// The places that lose their power some time, for a disk that can costs time.
+    sockets: BTreeMap<usize, Socket>,
     road: Arc<Road>,
+}
+
+/// Where a place has its power from.
+struct Socket {
+    disk: Disk,
+    /// What is left of its cache when it is cut.
+    seed: u64,
 }
 
 /// A town where everybody has an account and nobody has met, on the disk.
 pub async fn dawn(dir: &Path, now_ms: i64) {
     std::fs::create_dir_all(dir).expect("a folder");
     make_shop(dir, now_ms).await;
-    let mut world = World::open(dir, now_ms).await;
+    let mut world = World::open(dir, now_ms, &[]).await;
     for device in (0..TILL).filter(|device| *device != 1) {
         world.client(device).create_account(RELAY).await.expect("an account");
     }
@@ -144,18 +153,18 @@ async fn make_shop(dir: &Path, now_ms: i64) {
 }
 
 impl World {
-    /// Opens what is in `dir`: nobody is connected.
-    pub async fn open(dir: &Path, now_ms: i64) -> Self {
+    /// Opens what is in `dir`: nobody is connected. The power of the places in `frail` can be cut.
+    pub async fn open(dir: &Path, now_ms: i64, frail: &[usize]) -> Self {
         let time = Time::new(now_ms);
         let road = Arc::new(Road::open(time.now_ms.clone()).await);
         let devices = DEVICES.iter().map(|_| Device::away()).collect();
-        let disk = |name: &&str| {
-            std::fs::create_dir_all(dir.join(name)).expect("a folder");
-            Disk::below(&dir.join(name))
-        };
-        let disks = DEVICES.iter().map(disk).collect();
-        let cut_seeds = [0; DEVICES.len()];
-        let mut world = Self { dir: dir.to_owned(), time, relay: None, devices, disks, cut_seeds, road };
+        let sockets = frail.iter().map(|place| {
+            let folder = dir.join(folder(*place));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            (*place, Socket { disk: Disk::below(&folder), seed: 0 })
+        });
+        let sockets = sockets.collect();
+        let mut world = Self { dir: dir.to_owned(), time, relay: None, devices, sockets, road };
         world.relay_starts().await;
         for device in 0..DEVICES.len() {
             world.starts(device).await;
@@ -172,15 +181,22 @@ impl World {
     }
 
     async fn relay_starts(&mut self) {
-        let config = comptoir_relay::Config::local(self.dir.join("relay"));
-        self.relay = Some(Counter::open(config, self.time.relay()).await.expect("a relay"));
+        loop {
+            let config = comptoir_relay::Config::local(self.dir.join(folder(RELAY_PLACE)));
+            match Counter::open(config, self.time.relay()).await {
+                Ok(relay) => return self.relay = Some(relay),
+                Err(error) => assert!(self.power_returns(RELAY_PLACE), "the relay: {error}"),
+            }
+        }
     }
 
     async fn relay_ends(&mut self) {
         for device in 0..DEVICES.len() {
             self.hang(device).await;
         }
-        self.relay.take().expect("it runs").close().await.expect("its store");
+        let ended = self.relay.take().expect("it runs").close().await;
+        assert!(ended.is_ok() || self.is_dead(RELAY_PLACE), "{ended:?}");
+        self.power_returns(RELAY_PLACE);
     }
 
     /// The relay is gone for a moment. What it answered is on its disk.
@@ -194,7 +210,7 @@ impl World {
         self.relay_ends().await;
         let copy = self.dir.join("relay-copy");
         let _ = std::fs::remove_dir_all(&copy);
-        copy_dir(&self.dir.join("relay"), &copy);
+        copy_dir(&self.dir.join(folder(RELAY_PLACE)), &copy);
         self.relay_starts().await;
     }
 
@@ -205,7 +221,7 @@ impl World {
             return false;
         }
         self.relay_ends().await;
-        let relay = self.dir.join("relay");
+        let relay = self.dir.join(folder(RELAY_PLACE));
         std::fs::remove_dir_all(&relay).expect("its folder");
         copy_dir(&copy, &relay);
         std::fs::write(relay.join("RESTORED"), "").expect("a mark");
@@ -213,24 +229,46 @@ impl World {
         true
     }
 
-    /// A device is about to lose its power.
-    pub fn cut_power(&mut self, device: usize, operation: u64, seed: u64) {
-        self.disks[device].cut_at(self.disks[device].operations() + operation);
-        self.cut_seeds[device] = seed;
+    /// A place is about to lose its power.
+    ///
+    /// # Panics
+    /// When it is none of those that can.
+    pub fn cut_power(&mut self, place: usize, operation: u64, seed: u64) {
+        let socket = self.sockets.get_mut(&place).expect("a frail place");
+        socket.disk.cut_at(socket.disk.operations() + operation);
+        socket.seed = seed;
     }
 
     /// What was about to be cut is not.
     pub fn no_more_cuts(&self) {
-        self.disks.iter().for_each(|disk| disk.cut_at(0));
+        self.sockets.values().for_each(|socket| socket.disk.cut_at(0));
     }
 
-    /// Devices that lost their power start again. Says which.
+    fn is_dead(&self, place: usize) -> bool {
+        self.sockets.get(&place).is_some_and(|socket| socket.disk.is_dead())
+    }
+
+    /// The power is back where it was cut. Says whether it was.
+    fn power_returns(&self, place: usize) -> bool {
+        let was_dead = self.is_dead(place);
+        if was_dead {
+            let socket = &self.sockets[&place];
+            socket.disk.comes_back(socket.seed);
+        }
+        was_dead
+    }
+
+    /// Places that lost their power start again. Says which.
     pub async fn power_comes_back(&mut self) -> Vec<usize> {
-        let dead: Vec<usize> = (0..DEVICES.len()).filter(|device| self.disks[*device].is_dead()).collect();
-        for device in &dead {
-            self.ends(*device).await;
-            self.disks[*device].comes_back(self.cut_seeds[*device]);
-            self.starts(*device).await;
+        let dead: Vec<usize> = (0..=RELAY_PLACE).filter(|place| self.is_dead(*place)).collect();
+        for place in &dead {
+            if *place == RELAY_PLACE {
+                self.relay_falls().await;
+                continue;
+            }
+            self.ends(*place).await;
+            self.power_returns(*place);
+            self.starts(*place).await;
         }
         dead
     }
@@ -272,8 +310,7 @@ impl World {
     /// A device's process starts. Its power may be cut while it does.
     pub async fn starts(&mut self, device: usize) {
         while let Err(why) = self.tries_to_start(device).await {
-            assert!(self.disks[device].is_dead(), "{}: {why}", DEVICES[device]);
-            self.disks[device].comes_back(self.cut_seeds[device]);
+            assert!(self.power_returns(device), "{}: {why}", DEVICES[device]);
         }
     }
 
@@ -403,7 +440,8 @@ impl World {
                 return heard;
             };
             if down.is_empty() {
-                let items = relay.deliver(visit).await.expect("the relay's store");
+                // A relay without power hands nothing out.
+                let Ok(items) = relay.deliver(visit).await else { return heard };
                 if !items.is_empty() {
                     down.push_back(Down::Items(items));
                 } else if !*told_caught_up {
@@ -441,7 +479,7 @@ impl World {
             if moved == 0 {
                 return true;
             }
-            if self.disks.iter().any(Disk::is_dead) {
+            if (0..=RELAY_PLACE).any(|place| self.is_dead(place)) {
                 // Without power it would knock at the relay for ever.
                 return false;
             }
@@ -478,6 +516,11 @@ impl World {
     pub fn road(&self) -> &Road {
         &self.road
     }
+}
+
+/// The folder of a place.
+fn folder(place: usize) -> &'static str {
+    DEVICES.get(place).unwrap_or(&"relay")
 }
 
 impl Device {
