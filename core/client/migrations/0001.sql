@@ -56,7 +56,9 @@ CREATE TABLE conversation (
     failures INTEGER NOT NULL DEFAULT 0,
     last_action BLOB,               -- uid of the person's newest action here: what a business may answer to
     last_action_at INTEGER NOT NULL DEFAULT 0,
-    invited_at INTEGER NOT NULL DEFAULT 0    -- the relay's clock when it took this device's newest invitation of others
+    invited_at INTEGER NOT NULL DEFAULT 0,   -- the relay's clock when it took this device's newest invitation of others
+    keys_due_at INTEGER,            -- when this device gives itself new keys here; NULL: it said and heard nothing with these
+    keys_sealed INTEGER NOT NULL DEFAULT 0   -- messages of this device that were sealed with them
 ) STRICT;
 
 CREATE INDEX conversation_list ON conversation (last_at DESC, id);

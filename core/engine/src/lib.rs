@@ -41,6 +41,7 @@ pub mod payment;
 pub mod profile;
 pub mod receipt;
 mod refused;
+pub mod renewal;
 pub mod session;
 
 pub use refused::Refused;

@@ -6,6 +6,7 @@ use comptoir_content::{
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::conversation::Conversation;
+use comptoir_engine::renewal::Keys;
 use comptoir_engine::session::Me;
 use comptoir_sqlcipher::rusqlite::{self, Connection, OptionalExtension as _, Row, params};
 
@@ -59,6 +60,7 @@ pub(crate) struct ConversationRow {
     pub(crate) peer: AccountId,
     pub(crate) state: Conversation,
     pub(crate) failures: u32,
+    pub(crate) keys: Keys,
 }
 
 pub(crate) struct OutboxRow {
@@ -481,6 +483,10 @@ fn conversation_row(row: &Row<'_>) -> rusqlite::Result<ConversationRow> {
             _ => Conversation::Absent,
         },
         failures: row.get("failures")?,
+        keys: Keys {
+            due_at: row.get::<_, Option<i64>>("keys_due_at")?.map(Timestamp),
+            sealed: row.get("keys_sealed")?,
+        },
     })
 }
 

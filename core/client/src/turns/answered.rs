@@ -8,7 +8,7 @@ use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
 use super::flush::Sent;
-use super::members;
+use super::{members, renewal};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, OutboxRow, Tx};
 
@@ -212,6 +212,7 @@ pub(crate) fn ordered(
             } else if let Some(mut group) = tx.group(conversation.uid, row.generation)? {
                 group.merge_pending(&tx.mls)?;
                 tx.keep_group(group);
+                renewal::renewed(tx, conversation.id)?;
             }
             if row.welcome.is_some() {
                 let at = i64::try_from(ordered.accepted_at_ms).unwrap_or(i64::MAX);

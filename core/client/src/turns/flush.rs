@@ -6,7 +6,7 @@ use comptoir_content::{DeviceId, Timestamp};
 use comptoir_engine::conversation::Conversation;
 use comptoir_wire as wire;
 
-use super::members;
+use super::{members, renewal};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, OutboxRow, Tx, to_wire_conversation, to_wire_device, to_wire_uid};
 
@@ -197,8 +197,10 @@ pub(crate) fn next_alarm(tx: &Tx<'_>) -> Result<Option<Timestamp>, TurnError> {
                  UNION ALL SELECT min(retry_at) FROM conversation WHERE retry_at IS NOT NULL
                  UNION ALL SELECT min(not_before) FROM outbox WHERE not_before > 0
                  UNION ALL SELECT min(not_before) FROM outbox_recipient WHERE not_before > 0
+                 UNION ALL {}
                  UNION ALL {})",
-            members::catch_up_alarm()
+            members::catch_up_alarm(),
+            renewal::alarm()
         ))?
         .query_row([], |row| row.get(0))?;
     Ok(at.map(Timestamp))

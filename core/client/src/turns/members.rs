@@ -76,7 +76,7 @@ pub(crate) fn begin(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(
     Ok(())
 }
 
-fn has_commit(tx: &Tx<'_>, conversation: i64) -> Result<bool, TurnError> {
+pub(super) fn has_commit(tx: &Tx<'_>, conversation: i64) -> Result<bool, TurnError> {
     Ok(tx
         .sql
         .prepare_cached(
@@ -188,7 +188,7 @@ fn open(
 }
 
 /// Queues a change of a group for the relay to order: the commit for those who stay, the Welcome for those invited.
-fn queue_change(
+pub(super) fn queue_change(
     tx: &mut Tx<'_>,
     conversation: &ConversationRow,
     kind: &str,

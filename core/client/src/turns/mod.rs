@@ -10,6 +10,7 @@ pub(crate) mod held;
 pub(crate) mod members;
 pub(crate) mod push;
 pub(crate) mod receive;
+pub(crate) mod renewal;
 pub(crate) mod resend;
 pub(crate) mod send;
 pub(crate) mod wake;

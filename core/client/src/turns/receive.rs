@@ -12,7 +12,7 @@ use comptoir_engine::{Refused, limits, profile};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
-use super::{account, checkout, contacts, gates, held, members, send};
+use super::{account, checkout, contacts, gates, held, members, renewal, send};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, NewMessage, Tx};
 
@@ -133,6 +133,7 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
         }
         _ => members::moved(tx, &conversation, conversation::Input::Joined { generation })?,
     };
+    renewal::renewed(tx, conversation.id)?;
     if state == (conversation::Conversation::Open { generation }) {
         send::seal_queued(tx, conversation.id)?;
         tx.effect(Effect::Flush);
@@ -157,6 +158,7 @@ fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<()
     match opened {
         Opened::Message { sender, plaintext } => {
             tx.keep_group(group);
+            renewal::used(tx, &conversation, 0)?;
             let account = find(sender.account).ok_or(SessionError::UnknownAccount(sender.account))?;
             let said = match (inbox::Opened { sender, plaintext }).verify(&account) {
                 Ok(said) => said,

@@ -6,7 +6,7 @@ use comptoir_engine::conversation::Conversation;
 use comptoir_engine::{Refused, limits};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 
-use super::{gates, members};
+use super::{gates, members, renewal};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, Tx};
 
@@ -142,6 +142,7 @@ pub(crate) fn seal_queued(tx: &mut Tx<'_>, conversation: i64) -> Result<(), Turn
         tx.keep_group(group);
         return Ok(());
     }
+    renewal::used(tx, &row, waiting.len())?;
     for (id, content) in waiting {
         let epoch = group.epoch();
         let sealed = group.seal(&tx.mls, &me, &content)?;

@@ -5,12 +5,13 @@ use comptoir_engine::conversation::Input;
 use crate::error::TurnError;
 use crate::store::{Effect, Tx};
 use crate::turns::contacts::Wanted;
-use crate::turns::{checkout, contacts, members};
+use crate::turns::{checkout, contacts, members, renewal};
 
 pub(crate) fn wake(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     checkout::woken(tx)?;
     contacts::ask_for_logs(tx, Wanted::NotRefused)?;
     members::catch_up(tx)?;
+    renewal::renew_due(tx)?;
     let due: Vec<i64> = {
         let mut select = tx.sql.prepare_cached("SELECT id FROM conversation WHERE retry_at <= ?1")?;
         select.query_map([tx.now.0], |row| row.get(0))?.collect::<Result<_, _>>()?
