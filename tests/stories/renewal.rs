@@ -1,4 +1,5 @@
 //! The story of a thief who copies a phone, key and all, gives it back unnoticed, and listens from then on.
+#![allow(clippy::unwrap_used, reason = "in a test, what is not expected is a failure")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -22,8 +22,10 @@
 pub mod crash;
 #[cfg(all(feature = "testing", unix))]
 pub mod faults;
+mod migrate;
 mod open;
 mod provider;
 
+pub use migrate::{MigrateError, migrate, migrate_part};
 pub use open::{Access, DatabaseKey, OpenError, PROVIDER_NAME, open_encrypted, open_plain};
 pub use rusqlite;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use comptoir_client::headless::Setting;
 use comptoir_client::testing::{Line, Said};
@@ -101,6 +101,8 @@ struct Socket {
     disk: Disk,
     /// What is left of its cache when it is cut.
     seed: u64,
+    /// How often it was cut.
+    cuts: AtomicUsize,
 }
 
 /// A town where everybody has an account and nobody has met, on the disk.
@@ -155,21 +157,37 @@ async fn make_shop(dir: &Path, now_ms: i64) {
 impl World {
     /// Opens what is in `dir`: nobody is connected. The power of the places in `frail` can be cut.
     pub async fn open(dir: &Path, now_ms: i64, frail: &[usize]) -> Self {
+        let mut world = Self::closed(dir, now_ms, frail).await;
+        world.all_start().await;
+        world
+    }
+
+    /// As [`World::open`], while the power of one place is cut in the `operation`-th thing that it does to its disk.
+    pub async fn open_with_cut(dir: &Path, now_ms: i64, place: usize, operation: u64) -> Self {
+        let mut world = Self::closed(dir, now_ms, &[place]).await;
+        world.cut_power(place, operation, operation);
+        world.all_start().await;
+        world
+    }
+
+    async fn all_start(&mut self) {
+        self.relay_starts().await;
+        for device in 0..DEVICES.len() {
+            self.starts(device).await;
+        }
+    }
+
+    async fn closed(dir: &Path, now_ms: i64, frail: &[usize]) -> Self {
         let time = Time::new(now_ms);
         let road = Arc::new(Road::open(time.now_ms.clone()).await);
         let devices = DEVICES.iter().map(|_| Device::away()).collect();
         let sockets = frail.iter().map(|place| {
             let folder = dir.join(folder(*place));
             std::fs::create_dir_all(&folder).expect("a folder");
-            (*place, Socket { disk: Disk::below(&folder), seed: 0 })
+            (*place, Socket { disk: Disk::below(&folder), seed: 0, cuts: AtomicUsize::new(0) })
         });
         let sockets = sockets.collect();
-        let mut world = Self { dir: dir.to_owned(), time, relay: None, devices, sockets, road };
-        world.relay_starts().await;
-        for device in 0..DEVICES.len() {
-            world.starts(device).await;
-        }
-        world
+        Self { dir: dir.to_owned(), time, relay: None, devices, sockets, road }
     }
 
     /// Everybody ends.
@@ -248,12 +266,19 @@ impl World {
         self.sockets.get(&place).is_some_and(|socket| socket.disk.is_dead())
     }
 
+    /// True when the power of a place was cut some time.
+    #[must_use]
+    pub fn lost_power(&self, place: usize) -> bool {
+        self.sockets.get(&place).is_some_and(|socket| socket.cuts.load(Ordering::SeqCst) > 0)
+    }
+
     /// The power is back where it was cut. Says whether it was.
     fn power_returns(&self, place: usize) -> bool {
         let was_dead = self.is_dead(place);
         if was_dead {
             let socket = &self.sockets[&place];
             socket.disk.comes_back(socket.seed);
+            socket.cuts.fetch_add(1, Ordering::SeqCst);
         }
         was_dead
     }
@@ -338,6 +363,8 @@ impl World {
         self.leaves(device).await;
         // The till holds the core too.
         self.devices[device] = Device::away();
+        // What comes next may be another folder on the same disk, which must not be given what was cut off from this one.
+        self.power_returns(device);
     }
 
     async fn leaves(&mut self, device: usize) {

@@ -23,7 +23,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`] when the store cannot be read.
     pub fn push_key(&self) -> Result<Option<String>, ClientError> {
-        let key = self.read(|db| read_kv(db, KEY))?;
+        let key = self.read(|db| Ok(read_kv(db, KEY)?))?;
         Ok(key.filter(|key| !key.is_empty()).map(|key| data_encoding::BASE64URL_NOPAD.encode(&key)))
     }
 

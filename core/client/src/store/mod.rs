@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use comptoir_content::Timestamp;
 use comptoir_sqlcipher::rusqlite::Connection;
-use comptoir_sqlcipher::{Access, DatabaseKey, OpenError, open_encrypted};
+use comptoir_sqlcipher::{Access, DatabaseKey, MigrateError, OpenError, migrate_part, open_encrypted};
 use openmls_rust_crypto::RustCrypto;
 
 use ballast::Ballast;
@@ -133,33 +133,21 @@ fn lock(path: &Path) -> Result<File, ClientError> {
     }
 }
 
-/// Brings the file up to date, each migration in a transaction of its own.
+/// Brings the file up to date, and what another room has in it.
 fn migrate(db: &mut Connection, extension: Option<Extension>) -> Result<(), TurnError> {
-    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let version = usize::try_from(version).unwrap_or(usize::MAX);
-    if version > MIGRATIONS.len() {
-        return Err(TurnError::Refused(comptoir_engine::Refused::UpdateApp));
-    }
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(version) {
-        let tx = db.transaction()?;
-        tx.execute_batch(migration)?;
-        tx.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))?;
-        tx.commit()?;
-    }
+    let named = |error| match error {
+        MigrateError::TooNew { .. } => TurnError::Refused(comptoir_engine::Refused::UpdateApp),
+        MigrateError::Failed { source, .. } => TurnError::Sql(source),
+    };
+    comptoir_sqlcipher::migrate(db, MIGRATIONS).map_err(named)?;
     let Some(Extension { room, migrations }) = extension else {
         return Ok(());
     };
     let key = format!("schema.{room}");
-    let stored: Option<Vec<u8>> = read_kv(db, &key)?;
-    let version = stored.and_then(|bytes| bytes.first().copied()).map_or(0, usize::from);
-    if version > migrations.len() {
-        return Err(TurnError::Refused(comptoir_engine::Refused::UpdateApp));
-    }
-    for (index, migration) in migrations.iter().enumerate().skip(version) {
-        let tx = db.transaction()?;
-        tx.execute_batch(migration)?;
-        tx::write_kv(&tx, &key, &[u8::try_from(index + 1).unwrap_or(u8::MAX)])?;
-        tx.commit()?;
-    }
-    Ok(())
+    let read = |db: &Connection| {
+        let stored = read_kv(db, &key)?;
+        Ok(stored.and_then(|bytes| bytes.first().copied()).map_or(0, i64::from))
+    };
+    let write = |db: &Connection, version| tx::write_kv(db, &key, &[u8::try_from(version).unwrap_or(u8::MAX)]);
+    migrate_part(db, migrations, read, write).map_err(named)
 }

@@ -142,11 +142,11 @@ impl<'t> Tx<'t> {
     }
 
     pub(crate) fn kv(&self, key: &str) -> Result<Option<Vec<u8>>, TurnError> {
-        read_kv(self.sql, key)
+        Ok(read_kv(self.sql, key)?)
     }
 
     pub(crate) fn set_kv(&self, key: &str, value: &[u8]) -> Result<(), TurnError> {
-        write_kv(self.sql, key, value)
+        Ok(write_kv(self.sql, key, value)?)
     }
 
     pub(crate) fn kv_u64(&self, key: &str) -> Result<u64, TurnError> {
@@ -159,11 +159,11 @@ impl<'t> Tx<'t> {
     }
 }
 
-pub(crate) fn read_kv(db: &Connection, key: &str) -> Result<Option<Vec<u8>>, TurnError> {
-    Ok(db.prepare_cached("SELECT v FROM kv WHERE k = ?1")?.query_row([key], |row| row.get(0)).optional()?)
+pub(crate) fn read_kv(db: &Connection, key: &str) -> rusqlite::Result<Option<Vec<u8>>> {
+    db.prepare_cached("SELECT v FROM kv WHERE k = ?1")?.query_row([key], |row| row.get(0)).optional()
 }
 
-pub(crate) fn write_kv(db: &Connection, key: &str, value: &[u8]) -> Result<(), TurnError> {
+pub(crate) fn write_kv(db: &Connection, key: &str, value: &[u8]) -> rusqlite::Result<()> {
     db.prepare_cached("INSERT INTO kv (k, v) VALUES (?1, ?2) ON CONFLICT (k) DO UPDATE SET v = ?2")?
         .execute((key, value))?;
     Ok(())

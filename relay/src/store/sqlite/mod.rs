@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use comptoir_sqlcipher::rusqlite::{self, Connection, TransactionBehavior};
-use comptoir_sqlcipher::{Access, open_plain};
+use comptoir_sqlcipher::{Access, MigrateError, open_plain};
 use comptoir_wire::{
     AccountId, Claimed, DepositOutcome, DeviceId, Envelope, Gate, Incarnation, Item, LogSlice, NewAccount, Ordered,
     Pass, PushEndpoint, SignedEntry,
@@ -308,24 +308,19 @@ fn lock(dir: &Path) -> Result<File, StoreError> {
     }
 }
 
+/// Brings the database up to date. A new one gets its incarnation.
 fn migrate(db: &mut Connection, now_ms: i64) -> Result<(), StoreError> {
-    let doing = failed("migrating the database");
-    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&doing)?;
-    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(&doing)?;
-    let known = MIGRATIONS.len() as i64;
-    let Some(missing) = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..)) else {
-        return Err(StoreError::TooNew { found, known });
-    };
-    for statements in missing {
-        tx.execute_batch(statements).map_err(&doing)?;
-    }
-    tx.pragma_update(None, "user_version", known).map_err(&doing)?;
-    if found == 0 {
-        let incarnation: [u8; 16] = crate::random()?;
-        tx.execute("INSERT INTO relay (only, incarnation, created_at_ms) VALUES (1, ?1, ?2)", (incarnation, now_ms))
-            .map_err(&doing)?;
-    }
-    tx.commit().map_err(&doing)
+    comptoir_sqlcipher::migrate(db, &MIGRATIONS).map_err(|error| match error {
+        MigrateError::TooNew { found, known } => StoreError::TooNew { found, known },
+        MigrateError::Failed { .. } => failed("migrating the database")(error),
+    })?;
+    let incarnation: [u8; 16] = crate::random()?;
+    db.execute(
+        "INSERT OR IGNORE INTO relay (only, incarnation, created_at_ms) VALUES (1, ?1, ?2)",
+        (incarnation, now_ms),
+    )
+    .map_err(failed("naming the database"))?;
+    Ok(())
 }
 
 /// What a copy does not know is what happened since: its devices must look again, and a key package that it still has
