@@ -1,6 +1,7 @@
 //! A hundred storms. Any number of others: `cargo xtask storm`.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use comptoir_tests::storm::steps::{Fate, Step};
 use comptoir_tests::storm::{Dawn, STEPS, Weather, steps};
 
 const SEEDS: u64 = 100;
@@ -36,6 +37,44 @@ fn a_hundred_storms_break_no_promise() {
     let rough =
         total.texts >= 500 && total.orders >= 20 && total.charges >= 5 && total.kills >= 50 && total.restores >= 10;
     assert!(rough, "{total:?}");
+}
+
+/// What storms found once, made as small as it goes.
+#[tokio::test]
+async fn what_broke_a_promise_once_breaks_none_any_more() {
+    let storms: [&[Step]; 2] = [
+        &[
+            Step::RelayCopied,
+            Step::PowerCut { place: 4, operation: 5, seed: 288_775 },
+            Step::Say { device: 1, to: 2 },
+            Step::Lull,
+            Step::PowerCut { place: 5, operation: 26, seed: 567_210 },
+            Step::Lull,
+            Step::Say { device: 0, to: 2 },
+            Step::RelayRestored,
+        ],
+        &[
+            Step::Say { device: 2, to: 2 },
+            Step::Lull,
+            Step::Tap { device: 2, product: 0 },
+            Step::Lull,
+            Step::Pay { device: 2 },
+            Step::Lull,
+            Step::Card { device: 2, card: 7 },
+            Step::Webhook { fate: Fate::Arrives },
+            Step::Work { fate: Fate::Arrives },
+            Step::Refund { amount_minor: Some(40) },
+            Step::Work { fate: Fate::AnswerLost },
+            Step::ProviderDown { down: true },
+            Step::Lull,
+        ],
+    ];
+    let dawn = Dawn::new().await;
+    for steps in storms {
+        if let Err(failure) = dawn.play(steps).await {
+            panic!("{}\n{:#?}", failure.broken, failure.steps);
+        }
+    }
 }
 
 #[tokio::test]

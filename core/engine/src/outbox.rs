@@ -1,6 +1,6 @@
 //! When something unsent is tried again.
 
-use comptoir_content::Timestamp;
+use comptoir_content::{Hash, Timestamp, Uid};
 
 /// First wait after a failure, in milliseconds.
 const BACK_OFF_MS_MIN: i64 = 500;
@@ -15,12 +15,31 @@ pub fn next_try(failures: u32, random: u32, now: Timestamp) -> Timestamp {
     now.plus_ms(full - i64::from(random) % (full / 2).max(1))
 }
 
+/// The uid under which the relay takes a message that is said again in another generation. It answers "duplicate" to the
+/// first one, and keeps nothing; a second attempt in the same generation is a duplicate of this one. Recipients go by the
+/// message's own uid, inside.
+#[must_use]
+pub fn again(message: Uid, generation: u32) -> Uid {
+    let hash = Hash::of(&[b"comptoir/again/v1\0", &message.0[..], &generation.to_be_bytes()].concat());
+    let mut uid = [0; 16];
+    uid.copy_from_slice(&hash.0[..16]);
+    Uid(uid)
+}
+
 /// How many conflicts in a row an intent survives by itself. After them it waits for the next connection.
 pub const CONFLICTS_MAX: u32 = 5;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn said_again_it_is_another_envelope_in_each_generation_and_the_same_within_one() {
+        let message = Uid([7; 16]);
+        assert_eq!(again(message, 1), again(message, 1));
+        let all = [message, again(message, 1), again(message, 2), again(Uid([8; 16]), 1)];
+        assert!((0..4).all(|one| (0..one).all(|other| all[one] != all[other])), "{all:?}");
+    }
 
     #[test]
     fn waits_grow_and_stay_within_bounds() {

@@ -91,6 +91,18 @@ impl Dawn {
     /// # Errors
     /// The promise that was broken.
     pub async fn play(&self, steps: &[Step]) -> Result<Weather, Failure> {
+        match AssertUnwindSafe(self.play_out(steps)).catch_unwind().await {
+            Ok(played) => played,
+            Err(panic) => {
+                let said = panic.downcast_ref::<String>().cloned();
+                let broken = said.or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+                let broken = format!("a panic: {}", broken.unwrap_or_default());
+                Err(Failure { broken, steps: steps.to_vec() })
+            }
+        }
+    }
+
+    async fn play_out(&self, steps: &[Step]) -> Result<Weather, Failure> {
         let day = tempfile::tempdir_in(fast_disk()).expect("a temporary folder");
         copy_dir(self.dir.path(), day.path());
         let mut storm = Storm::begin(day.path(), self.now_ms, &frail(steps)).await;
@@ -353,7 +365,7 @@ impl Storm {
             if !self.world.settle().await {
                 return Err("it never comes to rest".to_owned());
             }
-            if self.is_over() {
+            if self.is_over().await {
                 break;
             }
             self.world.time.pass(minutes * MINUTE_MS);
@@ -362,7 +374,7 @@ impl Storm {
     }
 
     /// Nothing waits for time to go by.
-    fn is_over(&self) -> bool {
+    async fn is_over(&self) -> bool {
         use PaymentState as S;
         let waits = |bill: comptoir_client::CheckoutView| match bill.state {
             S::Placed | S::AwaitingConsent | S::Settling => true,
@@ -378,6 +390,7 @@ impl Storm {
         !(0..DEVICES.len()).any(unsent)
             && !bills.filter_map(|bubble| bubble.checkout).any(waits)
             && orders.iter().all(|order| matches!(order.state.as_str(), "captured" | "dead"))
+            && model::check_books(&self.world).await.is_ok()
     }
 }
 

@@ -256,12 +256,7 @@ impl Model {
 
     async fn check_paid(&self, world: &World) -> Result<(), Broken> {
         let charges = charges(world).await;
-        let books = world.till().books().map_err(|error| error.to_string())?;
-        let given_back = refunds(world).await;
-        if books.postings != (charges.len() + given_back) as i64 {
-            let (charged, postings) = (charges.len(), books.postings);
-            return Err(format!("{charged} charges and {given_back} refunds, but {postings} postings"));
-        }
+        check_books(world).await?;
         let orders = world.till().orders().map_err(|error| error.to_string())?;
         if let Some(order) = orders.iter().find(|order| !matches!(order.state.as_str(), "captured" | "dead")) {
             return Err(format!("an order is left {}: {order:?}", order.state));
@@ -296,6 +291,16 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Everything that the provider did is in the books.
+pub(super) async fn check_books(world: &World) -> Result<(), Broken> {
+    let (charged, given_back) = (charges(world).await.len(), refunds(world).await);
+    let postings = world.till().books().map_err(|error| error.to_string())?.postings;
+    if postings == (charged + given_back) as i64 {
+        return Ok(());
+    }
+    Err(format!("{charged} charges and {given_back} refunds, but {postings} postings"))
 }
 
 /// The till's references of everything that was charged, once for each charge.

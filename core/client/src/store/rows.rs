@@ -202,6 +202,15 @@ impl Tx<'_> {
         Ok(row)
     }
 
+    /// Whether this device is a person's or a shop's.
+    pub(crate) fn own_kind(&self) -> Result<AccountKind, TurnError> {
+        let kind: String = self
+            .sql
+            .prepare_cached("SELECT kind FROM account WHERE id = (SELECT account FROM me)")?
+            .query_row([], |row| row.get(0))?;
+        Ok(kind_named(&kind))
+    }
+
     pub(crate) fn account_row(&self, id: AccountId) -> Result<Option<AccountRow>, TurnError> {
         let found = self
             .sql
@@ -412,13 +421,24 @@ impl Tx<'_> {
         message: Option<i64>,
         content: &Content,
     ) -> Result<(), TurnError> {
+        self.queue_envelope(conversation, message, content.uid, content)
+    }
+
+    /// As `queue_message`, with another uid for the relay.
+    pub(crate) fn queue_envelope(
+        &self,
+        conversation: i64,
+        message: Option<i64>,
+        uid: Uid,
+        content: &Content,
+    ) -> Result<(), TurnError> {
         let pass = content.basis.and_then(comptoir_engine::consent::pass).map(|pass| pass.0);
         self.sql
             .prepare_cached(
                 "INSERT INTO outbox (conversation, kind, uid, message, content, pass)
                  VALUES (?1, 'message', ?2, ?3, ?4, ?5) ON CONFLICT (uid) DO NOTHING",
             )?
-            .execute(params![conversation, content.uid.0, message, content.encode(), pass])?;
+            .execute(params![conversation, uid.0, message, content.encode(), pass])?;
         Ok(())
     }
 

@@ -85,7 +85,7 @@ fn closed(tx: &mut Tx<'_>, row: &OutboxRow, device: DeviceId) -> Result<(), Turn
     tx.recipient_done(row.id, device)?;
     let failed = tx
         .sql
-        .prepare_cached("UPDATE message SET state = 'failed', why = ?2 WHERE id = ?1 AND state IN ('queued', 'sent')")?
+        .prepare_cached("UPDATE message SET state = 'failed', why = ?2 WHERE id = ?1 AND state = 'queued'")?
         .execute(params![message, Refused::ConsentClosed.key()])?;
     if failed > 0 {
         let conversation = tx.conversation_by_id(message >> 36)?;

@@ -12,7 +12,7 @@ use comptoir_engine::{Refused, limits, profile};
 use comptoir_sqlcipher::rusqlite::{OptionalExtension as _, params};
 use comptoir_wire as wire;
 
-use super::{account, checkout, contacts, gates, held, members, renewal, send};
+use super::{account, checkout, contacts, gates, held, members, renewal, resend, send};
 use crate::error::TurnError;
 use crate::store::{ConversationRow, Effect, NewMessage, Tx};
 
@@ -134,6 +134,11 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
         _ => members::moved(tx, &conversation, conversation::Input::Joined { generation })?,
     };
     renewal::renewed(tx, conversation.id)?;
+    if let conversation::Conversation::Open { generation: before } = conversation.state
+        && before < generation
+    {
+        resend::replaced(tx, conversation.id, generation)?;
+    }
     if state == (conversation::Conversation::Open { generation }) {
         send::seal_queued(tx, conversation.id)?;
         tx.effect(Effect::Flush);

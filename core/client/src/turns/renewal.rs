@@ -7,19 +7,15 @@ use comptoir_sqlcipher::rusqlite::params;
 
 use super::members;
 use crate::error::TurnError;
-use crate::store::{ConversationRow, Tx, kind_named};
+use crate::store::{ConversationRow, Tx};
 
 /// Something was said in a conversation; `sealed` of it by this device, a moment ago.
 pub(crate) fn used(tx: &Tx<'_>, conversation: &ConversationRow, sealed: usize) -> Result<(), TurnError> {
     if sealed == 0 && conversation.keys.due_at.is_some() {
         return Ok(());
     }
-    let own: String = tx
-        .sql
-        .prepare_cached("SELECT kind FROM account WHERE id = (SELECT account FROM me)")?
-        .query_row([], |row| row.get(0))?;
     let sealed = u32::try_from(sealed).unwrap_or(u32::MAX);
-    let keys = conversation.keys.used(kind_named(&own), sealed, tx.random.number(), tx.now);
+    let keys = conversation.keys.used(tx.own_kind()?, sealed, tx.random.number(), tx.now);
     save(tx, conversation.id, keys)
 }
 
