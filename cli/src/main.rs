@@ -12,6 +12,7 @@ mod pictures;
 mod receipts;
 mod servers;
 mod shop;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -96,14 +97,12 @@ enum Command {
     /// QR codes.
     #[command(subcommand, after_help = "Example:\n  comptoir qr scan bakery-code.png")]
     Qr(QrCommand),
-    /// The safety number of a chat.
-    #[command(after_help = "Example:\n  comptoir verify bob --confirm")]
-    Verify {
-        chat: String,
-        /// The numbers are the same on both sides: remember it.
-        #[arg(long)]
-        confirm: bool,
-    },
+    /// Verify who is on the other side of a chat: by the safety number, or by a code that they show.
+    #[command(
+        after_help = "Example:\n  comptoir verify bob --confirm\n  comptoir verify bob --png mine.png\n  comptoir verify bob \
+        --image theirs.png"
+    )]
+    Verify(verify::VerifyArgs),
     /// Send what is unsent and fetch what is there.
     #[command(after_help = "Example:\n  comptoir sync --wait 60")]
     Sync,
@@ -419,7 +418,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Send { chat, text } => person::send(out, &home, &chat, &text).await,
         Command::Tap { chat, title } => person::tap(out, &home, &chat, &title).await,
         Command::Pay(args) => person::pay(out, &home, args).await,
-        Command::Verify { chat, confirm } => person::verify(out, &home, &chat, confirm).await,
+        Command::Verify(args) => verify::verify(out, &home, args).await,
         Command::Sync => person::sync(out, &home).await,
     }
 }

@@ -242,6 +242,29 @@ async fn a_person_in_a_terminal_buys_breakfast() {
     assert_eq!(person(&alice, &["chats"]).json()[0]["verified"], true);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_verify_each_other_in_a_terminal() {
+    let town = Town::with_real_time().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| town.dir.path().join(name));
+    for dir in [&alice, &bob] {
+        assert_eq!(person(dir, &["account", "create", "--relay", &town.relay_url()]).code, Some(0));
+    }
+    let account = |dir: &Path| person(dir, &["account", "show"]).json()["account"].as_str().unwrap().to_owned();
+    let link = |dir: &Path| person(dir, &["account", "show"]).json()["link"].as_str().unwrap().to_owned();
+    let (her, him) = (account(&alice), account(&bob));
+    assert_eq!(person(&alice, &["contact", "add", &link(&bob)]).code, Some(0));
+    assert_eq!(person(&bob, &["contact", "add", &link(&alice)]).code, Some(0));
+    let picture = town.dir.path().join("bob.png");
+    let shown = person(&bob, &["verify", &her, "--png", picture.to_str().unwrap()]);
+    assert_eq!((shown.code, &shown.json()["verified"]), (Some(0), &false.into()), "{}", shown.out);
+    let scanned = person(&alice, &["verify", &him, "--image", picture.to_str().unwrap()]);
+    assert_eq!((scanned.code, &scanned.json()["verified"]), (Some(0), &true.into()), "{}", scanned.out);
+    assert_eq!(person(&alice, &["chats"]).json()[0]["verified"], true);
+    let own = person(&alice, &["verify", &him]).json()["code"].as_str().unwrap().to_owned();
+    let refused = person(&alice, &["verify", &him, "--code", &own]);
+    assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &"contact.own_code".into()));
+}
+
 #[test]
 fn a_refund_whose_answer_is_lost_says_how_to_repeat_it() {
     let shop = tempfile::tempdir().unwrap();

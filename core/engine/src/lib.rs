@@ -42,5 +42,6 @@ pub mod profile;
 pub mod receipt;
 mod refused;
 pub mod session;
+pub mod verify;
 
 pub use refused::Refused;

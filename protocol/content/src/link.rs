@@ -11,6 +11,7 @@ const SCHEME: &str = "COMPTOIR:";
 const CONTACT: char = 'C';
 const DEVICE_REQUEST: char = 'D';
 const DEVICE_GRANT: char = 'G';
+const VERIFY: char = 'V';
 const CHECKSUM_LEN: usize = 4;
 /// A link is at most this long, in characters.
 const LINK_CHARS_MAX: usize = 2048;
@@ -24,6 +25,7 @@ pub enum Link {
     Contact(ContactCode),
     DeviceRequest(DeviceRequest),
     DeviceGrant(Box<DeviceGrant>),
+    Verify(VerifyCode),
 }
 
 /// "This is me": the account, where its mailboxes are, and the newest entry of its log. Whoever scans it trusts it.
@@ -34,6 +36,18 @@ pub struct ContactCode {
     /// `wss://host[:port]`, or `ws://` on loopback.
     pub relay: String,
     pub head: LogHead,
+}
+
+/// "This is whom I write to, as my device knows us both": shown to the other side of a chat, which compares it with what it knows
+/// itself. A head says what an account's log holds, and with it the key that the safety number is made from. No secret is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyCode {
+    /// Whoever shows it.
+    pub account: AccountId,
+    pub head: LogHead,
+    /// Whom it is shown to.
+    pub peer: AccountId,
+    pub peer_head: LogHead,
 }
 
 /// A new device asks to be linked. Read by the device that holds the account key.
@@ -84,6 +98,7 @@ impl Link {
             CONTACT => ContactCode::from_payload(payload).map(Self::Contact),
             DEVICE_REQUEST => DeviceRequest::from_payload(payload).map(Self::DeviceRequest),
             DEVICE_GRANT => DeviceGrant::from_payload(payload).map(|grant| Self::DeviceGrant(Box::new(grant))),
+            VERIFY => VerifyCode::from_payload(payload).map(Self::Verify),
             _ => Err(ContentError::UpdateApp { what: "link" }),
         }
     }
@@ -151,6 +166,31 @@ impl DeviceGrant {
             relay: grant.relay,
             certificate: grant.certificate,
             log: AccountLog::from_proto(need("log", grant.log)?)?,
+        })
+    }
+}
+
+impl VerifyCode {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let payload = proto::VerifyCode {
+            account: self.account.0.to_vec(),
+            head: Some(self.head.to_proto()),
+            peer: self.peer.0.to_vec(),
+            peer_head: Some(self.peer_head.to_proto()),
+        };
+        write(VERIFY, &payload.encode_to_vec())
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
+        let code = proto::VerifyCode::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "verify code", reason: error.to_string() })?;
+        Ok(Self {
+            account: AccountId::from_slice(&code.account)?,
+            head: LogHead::from_proto(&need("head", code.head)?)?,
+            peer: AccountId::from_slice(&code.peer)?,
+            peer_head: LogHead::from_proto(&need("peer_head", code.peer_head)?)?,
         })
     }
 }

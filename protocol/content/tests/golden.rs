@@ -14,7 +14,7 @@ use comptoir_content::{
     Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks,
     Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
     Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text,
-    TillCertificate, Timestamp, TokenId, Uid,
+    TillCertificate, Timestamp, TokenId, Uid, VerifyCode,
 };
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
@@ -302,6 +302,11 @@ fn device_grant() -> DeviceGrant {
     DeviceGrant { relay: "wss://relay.example".to_owned(), certificate, log: log() }
 }
 
+fn verify_code() -> VerifyCode {
+    let head = |n: u8| LogHead { len: n.into(), hash: Hash([n; 32]) };
+    VerifyCode { account: merchant(), head: head(3), peer: AccountId([8; 20]), peer_head: head(1) }
+}
+
 fn samples() -> Vec<Sample> {
     let sample = |name, message, bytes| Sample { name, message, bytes };
     let mut samples: Vec<Sample> =
@@ -348,6 +353,7 @@ fn samples() -> Vec<Sample> {
     samples.push(sample("link_contact", "ContactCode", payload_of(&code().to_link())));
     samples.push(sample("link_device_request", "DeviceRequest", payload_of(&device_request().to_link())));
     samples.push(sample("link_device_grant", "DeviceGrant", payload_of(&device_grant().to_link())));
+    samples.push(sample("link_verify", "VerifyCode", payload_of(&verify_code().to_link())));
     samples
 }
 
@@ -383,6 +389,7 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
         ("contact.link", Link::Contact(code()), code().to_link()),
         ("device_request.link", Link::DeviceRequest(device_request()), device_request().to_link()),
         ("device_grant.link", Link::DeviceGrant(Box::new(device_grant())), device_grant().to_link()),
+        ("verify.link", Link::Verify(verify_code()), verify_code().to_link()),
     ];
     let mut expected = BTreeSet::from(["receipt.comptoir".to_owned()]);
     expected.extend(links.iter().map(|(file, ..)| (*file).to_owned()));
