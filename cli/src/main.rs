@@ -2,6 +2,7 @@
 //! them together.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a terminal program does")]
 
+mod bills;
 mod demo;
 mod new_codes;
 mod out;
@@ -66,6 +67,9 @@ enum Command {
     /// People and shops one knows.
     #[command(subcommand, after_help = "Example:\n  comptoir contact add --image bakery-code.png")]
     Contact(ContactCommand),
+    /// Go where a link or a code of ours leads: to a person or a shop, to a bill at the counter.
+    #[command(after_help = "Example:\n  comptoir open COMPTOIR:I…\n  comptoir open --image bill.png")]
+    Open(bills::OpenArgs),
     /// The list of chats.
     #[command(after_help = "Example:\n  comptoir chats --json")]
     Chats,
@@ -160,6 +164,12 @@ enum GatewayCommand {
     /// The books, checked from the first row to the last.
     #[command(after_help = "Example:\n  comptoir gateway ledger --shop bakery/")]
     Ledger(ShopArgs),
+    /// Make a bill for whoever scans its code.
+    #[command(
+        after_help = "Example:\n  comptoir gateway bill --shop bakery/ --title \"Table 4\" --line 2:120:Croissant --line 1:180:Coffee \\\n      \
+        --png bill.png"
+    )]
+    Bill(bills::BillArgs),
     /// The shop's contact link, and its QR code as a picture.
     #[command(after_help = "Example:\n  comptoir gateway code --shop bakery/ --png bakery-code.png")]
     Code {
@@ -413,6 +423,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Account(AccountCommand::Show) => person::show(out, &home),
         Command::Contact(ContactCommand::Add { link, image }) => person::add_contact(out, &home, link, image).await,
         Command::Contact(ContactCommand::Block { chat, undo }) => person::block(out, &home, &chat, !undo).await,
+        Command::Open(args) => bills::open(out, &home, args).await,
         Command::Chats => person::chats(out, &home),
         Command::Read(args) => person::read(out, &home, &args).await,
         Command::Send { chat, text } => person::send(out, &home, &chat, &text).await,

@@ -35,6 +35,8 @@ pub enum Refused {
     VerifyDiffers,
     #[error("one of the two devices knows something newer: connect both, and show the code again")]
     VerifyBehind,
+    #[error("this till has no such bill")]
+    BillUnknown,
     #[error("this invoice is for somebody else")]
     NotForYou,
     #[error("the shop's key changed; check it before paying")]
@@ -102,6 +104,7 @@ impl Refused {
             Self::VerifyNotForYou => "verify.not_for_you",
             Self::VerifyDiffers => "verify.differs",
             Self::VerifyBehind => "verify.behind",
+            Self::BillUnknown => "invoice.unknown",
             Self::NotForYou => "invoice.audience",
             Self::KeyChanged => "invoice.key_changed",
             Self::PayeeUnknown => "method.payee",

@@ -12,6 +12,7 @@ const CONTACT: char = 'C';
 const DEVICE_REQUEST: char = 'D';
 const DEVICE_GRANT: char = 'G';
 const VERIFY: char = 'V';
+const BILL: char = 'I';
 const CHECKSUM_LEN: usize = 4;
 /// A link is at most this long, in characters.
 const LINK_CHARS_MAX: usize = 2048;
@@ -26,6 +27,7 @@ pub enum Link {
     DeviceRequest(DeviceRequest),
     DeviceGrant(Box<DeviceGrant>),
     Verify(VerifyCode),
+    Bill(BillCode),
 }
 
 /// "This is me": the account, where its mailboxes are, and the newest entry of its log. Whoever scans it trusts it.
@@ -36,6 +38,14 @@ pub struct ContactCode {
     /// `wss://host[:port]`, or `ws://` on loopback.
     pub relay: String,
     pub head: LogHead,
+}
+
+/// "Pay this bill here": the shop, and which of its signed invoices to ask it for. The invoice itself comes in the thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillCode {
+    /// Of kind business.
+    pub shop: ContactCode,
+    pub invoice_hash: Hash,
 }
 
 /// "This is whom I write to, as my device knows us both": shown to the other side of a chat, which compares it with what it knows
@@ -99,6 +109,7 @@ impl Link {
             DEVICE_REQUEST => DeviceRequest::from_payload(payload).map(Self::DeviceRequest),
             DEVICE_GRANT => DeviceGrant::from_payload(payload).map(|grant| Self::DeviceGrant(Box::new(grant))),
             VERIFY => VerifyCode::from_payload(payload).map(Self::Verify),
+            BILL => BillCode::from_payload(payload).map(Self::Bill),
             _ => Err(ContentError::UpdateApp { what: "link" }),
         }
     }
@@ -108,19 +119,25 @@ impl ContactCode {
     /// The text of the link, for a QR code.
     #[must_use]
     pub fn to_link(&self) -> String {
-        let payload = proto::ContactCode {
+        write(CONTACT, &self.to_proto().encode_to_vec())
+    }
+
+    fn to_proto(&self) -> proto::ContactCode {
+        proto::ContactCode {
             account: self.account.0.to_vec(),
             relay: self.relay.clone(),
             kind: self.kind.to_proto(),
             head: Some(self.head.to_proto()),
         }
-        .encode_to_vec();
-        write(CONTACT, &payload)
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
         let code = proto::ContactCode::decode(payload)
             .map_err(|error| ContentError::Unreadable { what: "contact code", reason: error.to_string() })?;
+        Self::from_proto(code)
+    }
+
+    fn from_proto(code: proto::ContactCode) -> Result<Self, ContentError> {
         check_relay(&code.relay)?;
         Ok(Self {
             account: AccountId::from_slice(&code.account)?,
@@ -192,6 +209,25 @@ impl VerifyCode {
             peer: AccountId::from_slice(&code.peer)?,
             peer_head: LogHead::from_proto(&need("peer_head", code.peer_head)?)?,
         })
+    }
+}
+
+impl BillCode {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let payload = proto::BillCode { shop: Some(self.shop.to_proto()), invoice_hash: self.invoice_hash.0.to_vec() };
+        write(BILL, &payload.encode_to_vec())
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
+        let code = proto::BillCode::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "code of a bill", reason: error.to_string() })?;
+        let shop = ContactCode::from_proto(need("shop", code.shop)?)?;
+        if shop.kind != AccountKind::Business {
+            return Err(ContentError::field("shop", "not a business: only a shop has bills"));
+        }
+        Ok(Self { shop, invoice_hash: Hash::from_slice(&code.invoice_hash)? })
     }
 }
 

@@ -8,14 +8,18 @@ use crate::actor::Input;
 
 #[cfg_attr(feature = "uniffi", uniffi::export)]
 impl Client {
-    /// Goes where a link or code of ours leads, and says which chat to show: a contact code adds whoever it is of, a verify code
-    /// marks whoever shows it as verified. Works offline.
+    /// Goes where a link or code of ours leads, and says which chat to show: a contact code adds whoever it is of, the code of
+    /// a bill asks its shop for the bill, which comes in the chat, a verify code marks whoever shows it as verified. Works offline.
     ///
     /// # Errors
     /// As [`Client::add_contact`] and [`Client::check_code`]; [`ClientError::AskUser`] `link.unreadable` when it links a device.
     pub async fn open_link(&self, link: &str) -> Result<ConversationId, ClientError> {
         match parse(link)? {
             Link::Contact(code) => self.meet(code).await,
+            Link::Bill(code) => {
+                check_relay(&code.shop.relay)?;
+                self.ask(|reply| Input::AskBill { code, reply }).await
+            }
             Link::Verify(code) => self.ask(|reply| Input::CheckCode { expected: None, code, reply }).await,
             Link::DeviceRequest(_) | Link::DeviceGrant(_) => {
                 Err(unreadable("this code links a device; it leads to nobody"))

@@ -1,12 +1,14 @@
 //! Turns about other accounts: adding one from a code, and believing its log.
 
-use comptoir_content::{AccountId, AccountLog, ContactCode, ConversationId, LogLink, PublicKey, VerifyCode};
+use comptoir_content::{
+    AccountId, AccountLog, BillCode, Body, ContactCode, ConversationId, LogLink, PublicKey, VerifyCode,
+};
 use comptoir_engine::account::{Account, LogRefused};
 use comptoir_engine::outbox::next_try;
 use comptoir_engine::{Refused, verify};
 use comptoir_wire as wire;
 
-use super::members;
+use super::{checkout, members, send};
 use crate::error::TurnError;
 use crate::store::{AccountRow, ConversationRow, Effect, Question, Tx};
 
@@ -32,6 +34,15 @@ pub(crate) fn add_contact(tx: &mut Tx<'_>, code: &ContactCode) -> Result<Convers
     ask_for_log(tx, code.account)?;
     members::begin(tx, &conversation)?;
     tx.notify_chat(conversation.uid);
+    Ok(conversation)
+}
+
+/// The code of a bill was scanned: the shop is met and asked for it, unless it is here already.
+pub(crate) fn ask_bill(tx: &mut Tx<'_>, code: &BillCode) -> Result<ConversationRow, TurnError> {
+    let conversation = add_contact(tx, &code.shop)?;
+    if !checkout::is_offered(tx, code.invoice_hash)? {
+        send::send(tx, &conversation, Body::AskBill(code.invoice_hash), None)?;
+    }
     Ok(conversation)
 }
 

@@ -45,3 +45,11 @@ pub struct VerifyCode {
     #[prost(message, optional, tag = "4")]
     pub peer_head: Option<LogHead>,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub struct BillCode {
+    #[prost(message, optional, tag = "1")]
+    pub shop: Option<ContactCode>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub invoice_hash: Vec<u8>,
+}
