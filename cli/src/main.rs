@@ -2,6 +2,7 @@
 //! them together.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a terminal program does")]
 
+mod bills;
 mod demo;
 mod new_codes;
 mod out;
@@ -12,6 +13,7 @@ mod pictures;
 mod receipts;
 mod servers;
 mod shop;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -65,6 +67,9 @@ enum Command {
     /// People and shops one knows.
     #[command(subcommand, after_help = "Example:\n  comptoir contact add --image bakery-code.png")]
     Contact(ContactCommand),
+    /// Go where a link or a code of ours leads: to a person or a shop, to a bill at the counter.
+    #[command(after_help = "Example:\n  comptoir open COMPTOIR:I…\n  comptoir open --image bill.png")]
+    Open(bills::OpenArgs),
     /// The list of chats.
     #[command(after_help = "Example:\n  comptoir chats --json")]
     Chats,
@@ -96,14 +101,12 @@ enum Command {
     /// QR codes.
     #[command(subcommand, after_help = "Example:\n  comptoir qr scan bakery-code.png")]
     Qr(QrCommand),
-    /// The safety number of a chat.
-    #[command(after_help = "Example:\n  comptoir verify bob --confirm")]
-    Verify {
-        chat: String,
-        /// The numbers are the same on both sides: remember it.
-        #[arg(long)]
-        confirm: bool,
-    },
+    /// Verify who is on the other side of a chat: by the safety number, or by a code that they show.
+    #[command(
+        after_help = "Example:\n  comptoir verify bob --confirm\n  comptoir verify bob --png mine.png\n  comptoir verify bob \
+        --image theirs.png"
+    )]
+    Verify(verify::VerifyArgs),
     /// Send what is unsent and fetch what is there.
     #[command(after_help = "Example:\n  comptoir sync --wait 60")]
     Sync,
@@ -161,6 +164,12 @@ enum GatewayCommand {
     /// The books, checked from the first row to the last.
     #[command(after_help = "Example:\n  comptoir gateway ledger --shop bakery/")]
     Ledger(ShopArgs),
+    /// Make a bill for whoever scans its code.
+    #[command(
+        after_help = "Example:\n  comptoir gateway bill --shop bakery/ --title \"Table 4\" --line 2:120:Croissant --line 1:180:Coffee \\\n      \
+        --png bill.png"
+    )]
+    Bill(bills::BillArgs),
     /// The shop's contact link, and its QR code as a picture.
     #[command(after_help = "Example:\n  comptoir gateway code --shop bakery/ --png bakery-code.png")]
     Code {
@@ -414,12 +423,13 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         Command::Account(AccountCommand::Show) => person::show(out, &home),
         Command::Contact(ContactCommand::Add { link, image }) => person::add_contact(out, &home, link, image).await,
         Command::Contact(ContactCommand::Block { chat, undo }) => person::block(out, &home, &chat, !undo).await,
+        Command::Open(args) => bills::open(out, &home, args).await,
         Command::Chats => person::chats(out, &home),
         Command::Read(args) => person::read(out, &home, &args).await,
         Command::Send { chat, text } => person::send(out, &home, &chat, &text).await,
         Command::Tap { chat, title } => person::tap(out, &home, &chat, &title).await,
         Command::Pay(args) => person::pay(out, &home, args).await,
-        Command::Verify { chat, confirm } => person::verify(out, &home, &chat, confirm).await,
+        Command::Verify(args) => verify::verify(out, &home, args).await,
         Command::Sync => person::sync(out, &home).await,
     }
 }

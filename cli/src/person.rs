@@ -57,7 +57,7 @@ impl Home {
     }
 
     /// Waits until everything is exchanged. False when the relay could not be reached in time.
-    async fn exchange(&self, client: &Client) -> Result<bool, Failure> {
+    pub(crate) async fn exchange(&self, client: &Client) -> Result<bool, Failure> {
         let progress = |status: &Status| {
             if status.unsent > 0 {
                 tracing::info!(unsent = status.unsent, "sending");
@@ -449,24 +449,6 @@ async fn settled(out: &Out, home: &Home, client: &Client, chat: ConversationId) 
             "Checking. Do not pay again. `comptoir sync` and `comptoir read` show when it is certain.",
         )),
     }
-}
-
-pub(crate) async fn verify(out: &Out, home: &Home, chat: &str, confirm: bool) -> Result<(), Failure> {
-    let client = home.open_account()?;
-    let row = find_chat(&client, chat)?;
-    home.exchange(&client).await?;
-    let number = client.safety_number(row.peer.account)?;
-    if confirm {
-        client.set_verified(row.peer.account, true).await?;
-    }
-    let groups: Vec<&str> = number.split(' ').collect();
-    let lines: Vec<String> = groups.chunks(4).map(|line| format!("  {}", line.join(" "))).collect();
-    let said = if confirm { "Remembered as verified." } else { "The same on both sides? Then `--confirm`." };
-    out.say(
-        &json!({ "account": row.peer.account.to_string(), "safety_number": number, "verified": confirm || row.peer.verified }),
-        format!("{}\n{}\n{said}", name_of(&row), lines.join("\n")),
-    );
-    Ok(())
 }
 
 pub(crate) async fn sync(out: &Out, home: &Home) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use comptoir_gateway::{Gateway, GatewayError, InitError, NewShop, OrderRow, Refu
 use serde_json::{Value, json};
 
 use crate::out::{Failure, Out, plain};
-use crate::{GatewayCommand, InitArgs, RefundArgs, pictures, servers};
+use crate::{GatewayCommand, InitArgs, RefundArgs, bills, pictures, servers};
 
 /// The till opens without the relay after this long.
 const RELAY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(15);
@@ -43,6 +43,7 @@ pub(crate) async fn gateway(out: &Out, command: GatewayCommand) -> Result<(), Fa
         GatewayCommand::Run(args) => run(out, &args.shop).await,
         GatewayCommand::Orders(args) => orders(out, &args.shop).await,
         GatewayCommand::Ledger(args) => ledger(out, &args.shop).await,
+        GatewayCommand::Bill(args) => bills::make(out, args).await,
         GatewayCommand::Code { shop, png } => code(out, &shop.shop, png.as_deref()).await,
     }
 }
@@ -215,23 +216,24 @@ async fn code(out: &Out, shop: &Path, png: Option<&Path>) -> Result<(), Failure>
     Ok(())
 }
 
-/// A fresh id (UUIDv7, RFC 9562). It is made here, so that a refund whose answer is lost can be asked for again by name.
-fn new_refund() -> Result<RefundId, Failure> {
+/// A fresh id (UUIDv7, RFC 9562). It is made here, so that what was asked of a till whose answer is lost can be asked for again by
+/// name.
+pub(crate) fn new_id() -> Result<[u8; 16], Failure> {
     let mut id = [0; 16];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut id)
-        .map_err(|_| Failure::failed("refund.id", "this machine has no random numbers"))?;
+        .map_err(|_| Failure::failed("id.random", "this machine has no random numbers"))?;
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let millis = u64::try_from(since_1970.as_millis()).unwrap_or(0);
     id[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
     id[6] = id[6] & 0x0F | 0x70;
     id[8] = id[8] & 0x3F | 0x80;
-    Ok(RefundId(id))
+    Ok(id)
 }
 
 pub(crate) async fn refund(out: &Out, args: RefundArgs) -> Result<(), Failure> {
     let id = match args.id {
         Some(id) => id,
-        None => new_refund()?.to_string(),
+        None => RefundId(new_id()?).to_string(),
     };
     let body = json!({ "order": args.order, "amount_minor": args.amount_minor, "refund": id });
     let answer = ask(&args.shop.shop, "/refund", Some(body)).await.map_err(|failure| match failure {

@@ -17,11 +17,13 @@ const COMMANDS: &[&[&str]] = &[
     &["gateway", "run"],
     &["gateway", "orders"],
     &["gateway", "ledger"],
+    &["gateway", "bill"],
     &["gateway", "code"],
     &["account", "create"],
     &["account", "show"],
     &["contact", "add"],
     &["contact", "block"],
+    &["open"],
     &["chats"],
     &["read"],
     &["send"],
@@ -237,9 +239,57 @@ async fn a_person_in_a_terminal_buys_breakfast() {
     let books = run(comptoir().args(["--json", "gateway", "ledger", "--shop"]).arg(&shop)).json();
     assert_eq!((&books["balanced"], &books["chain_holds"]), (&true.into(), &true.into()));
 
+    a_bill_at_the_counter_is_paid(&town, &alice);
+
     let number = person(&alice, &["verify", "bakery", "--confirm"]).json();
     assert_eq!(number["safety_number"].as_str().unwrap().replace(' ', "").len(), 60);
     assert_eq!(person(&alice, &["chats"]).json()[0]["verified"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_people_verify_each_other_in_a_terminal() {
+    let town = Town::with_real_time().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| town.dir.path().join(name));
+    for dir in [&alice, &bob] {
+        assert_eq!(person(dir, &["account", "create", "--relay", &town.relay_url()]).code, Some(0));
+    }
+    let account = |dir: &Path| person(dir, &["account", "show"]).json()["account"].as_str().unwrap().to_owned();
+    let link = |dir: &Path| person(dir, &["account", "show"]).json()["link"].as_str().unwrap().to_owned();
+    let (her, him) = (account(&alice), account(&bob));
+    assert_eq!(person(&alice, &["contact", "add", &link(&bob)]).code, Some(0));
+    assert_eq!(person(&bob, &["contact", "add", &link(&alice)]).code, Some(0));
+    let picture = town.dir.path().join("bob.png");
+    let shown = person(&bob, &["verify", &her, "--png", picture.to_str().unwrap()]);
+    assert_eq!((shown.code, &shown.json()["verified"]), (Some(0), &false.into()), "{}", shown.out);
+    let scanned = person(&alice, &["verify", &him, "--image", picture.to_str().unwrap()]);
+    assert_eq!((scanned.code, &scanned.json()["verified"]), (Some(0), &true.into()), "{}", scanned.out);
+    assert_eq!(person(&alice, &["chats"]).json()[0]["verified"], true);
+    let own = person(&alice, &["verify", &him]).json()["code"].as_str().unwrap().to_owned();
+    let refused = person(&alice, &["verify", &him, "--code", &own]);
+    assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &"contact.own_code".into()));
+}
+
+fn a_bill_at_the_counter_is_paid(town: &Town, alice: &Path) {
+    let picture = town.dir.path().join("bill.png");
+    let bill = |line: &str, more: &[&str]| {
+        let asks = ["--json", "gateway", "bill", "--title", "Table 4", "--line", line, "--line", "1:-20:Regular"];
+        run(comptoir().args(asks).args(more).arg("--shop").arg(town.bakery_dir()).arg("--png").arg(&picture))
+    };
+    let id = "inv_aaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let made = bill("2:120:Croissant", &["--id", id]);
+    assert_eq!((made.code, &made.json()["amount"]), (Some(0), &"2.20 EUR".into()), "{} {}", made.out, made.err);
+    assert_eq!(bill("2:120:Croissant", &["--id", id]).json(), made.json(), "the same id is the same bill");
+    assert_eq!(bill("3:120:Croissant", &["--id", id]).json()["error"]["code"], "bill.id");
+    assert_eq!(bill("croissant", &[]).code, Some(2));
+    let opened = person(alice, &["open", "--image", picture.to_str().unwrap()]);
+    assert_eq!(opened.code, Some(0), "{} {}", opened.out, opened.err);
+    let is_there = (0..100).any(|_| {
+        person(alice, &["sync"]);
+        person(alice, &["read", "bakery"]).out.contains("Table 4")
+    });
+    assert!(is_there);
+    let paid = person(alice, &["pay", "bakery", "--card", APPROVE]);
+    assert_eq!((paid.code, &paid.json()["state"]), (Some(0), &"paid".into()), "{} {}", paid.out, paid.err);
 }
 
 #[test]

@@ -13,8 +13,8 @@ CREATE TABLE till (
 CREATE TABLE invoice (
     hash BLOB PRIMARY KEY,
     id BLOB NOT NULL UNIQUE,
-    conversation BLOB NOT NULL,
-    product TEXT NOT NULL,
+    conversation BLOB,              -- NULL: made at the counter, for whoever scans its code
+    product TEXT,                   -- NULL: made at the counter, its price is nobody's but its own
     signed BLOB NOT NULL,
     issued_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -21,6 +21,10 @@ use crate::gateway::Shared;
 use crate::turns::post::chain_hash;
 use crate::turns::refund::{Asked, refund_asked};
 
+mod bill;
+
+pub use bill::{BillAnswer, BillAsk, BillLine};
+
 const ADDRESS: &str = "operator.addr";
 const TOKEN: &str = "operator.token";
 
@@ -72,6 +76,7 @@ pub(crate) fn router(shared: Arc<Shared>, token: String) -> Router {
         .route("/ledger", get(ledger))
         .route("/refund", post(refund))
         .route("/link", get(link))
+        .route("/bill", post(bill::make))
         .with_state(Office { shared, token: token.into() })
 }
 

@@ -6,6 +6,7 @@ use comptoir_content::{
     OrderPlaced, PaymentAnswer, PaymentId, Profile, PublicKey, Signed, SigningKey, Statement, Timestamp,
 };
 use comptoir_engine::account::{Account, TillVerdict};
+use comptoir_engine::order::Taken;
 use comptoir_engine::payment::{Attempt, State};
 use comptoir_sqlcipher::rusqlite::{self, OptionalExtension as _, Row, params};
 
@@ -37,6 +38,20 @@ pub(crate) struct AttemptRow {
     pub(crate) attempt: Attempt,
     pub(crate) handoff: Option<Vec<u8>>,
     pub(crate) created_at: Timestamp,
+}
+
+impl AttemptRow {
+    /// As the engine knows it.
+    pub(crate) fn taken(&self) -> Taken {
+        Taken {
+            buyer: self.buyer,
+            order: self.order,
+            payment: self.payment,
+            attempt: self.number,
+            payer_key: self.payer_key,
+            state: self.attempt.state,
+        }
+    }
 }
 
 pub(crate) fn load(tx: &mut Tx<'_>) -> Result<Till, TurnError> {
@@ -97,8 +112,12 @@ pub(crate) fn tell(tx: &mut Tx<'_>, row: &AttemptRow, answer: Signed<PaymentAnsw
     tx.say(row.conversation, Body::PaymentAnswer(answer), Some(Basis::Order(row.order))).map(drop)
 }
 
-pub(crate) fn invoice(db: &rusqlite::Connection, hash: Hash) -> Result<Option<(Signed<Invoice>, String)>, TurnError> {
-    let found: Option<(Vec<u8>, String)> = db
+/// An invoice of this till, with the product that it is for when it is out of the catalogue.
+pub(crate) fn invoice(
+    db: &rusqlite::Connection,
+    hash: Hash,
+) -> Result<Option<(Signed<Invoice>, Option<String>)>, TurnError> {
+    let found: Option<(Vec<u8>, Option<String>)> = db
         .prepare_cached("SELECT signed, product FROM invoice WHERE hash = ?1")?
         .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;

@@ -97,6 +97,8 @@ pub fn links(bytes: &[u8]) {
             Link::Contact(code) => code.to_link(),
             Link::DeviceRequest(request) => request.to_link(),
             Link::DeviceGrant(grant) => grant.to_link(),
+            Link::Verify(code) => code.to_link(),
+            Link::Bill(code) => code.to_link(),
         };
         assert_eq!(Link::parse(&written), Ok(link), "a link has one reading");
     }

@@ -177,6 +177,16 @@ impl Bakery {
         books
     }
 
+    /// The operator makes a bill of one croissant, for whoever scans its code. Gives the status and the answer.
+    pub async fn makes_bill(&self, town: &Town, id: [u8; 16], payments: u32) -> (u16, serde_json::Value) {
+        let bill = comptoir_content::InvoiceId(id).to_string();
+        let lines = serde_json::json!([{ "label": "Croissant", "quantity": 2, "unit_minor": 120 },
+            { "label": "Regular", "quantity": 1, "unit_minor": -20 }]);
+        let body = serde_json::json!({ "bill": bill, "title": "Table 4", "lines": lines, "minutes": 60,
+            "max_payments": payments });
+        comptoir_gateway::call(&town.bakery_dir(), "/bill", Some(body)).await.expect("the till answers")
+    }
+
     pub async fn refunds(
         &self,
         town: &Town,

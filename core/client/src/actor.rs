@@ -17,8 +17,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use comptoir_content::{
-    AccountId, AccountKind, AccountLog, ContactCode, ConversationId, DeviceCertificate, DeviceId, DeviceRole, OrderId,
-    PublicKey, Signed, SigningKey, Timestamp, Uid,
+    AccountId, AccountKind, AccountLog, BillCode, ContactCode, ConversationId, DeviceCertificate, DeviceId, DeviceRole,
+    OrderId, PublicKey, Signed, SigningKey, Timestamp, Uid, VerifyCode,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
@@ -101,6 +101,17 @@ pub(crate) enum Input {
         account: AccountId,
         verified: bool,
         reply: Reply<()>,
+    },
+    /// The code of a bill was scanned.
+    AskBill {
+        code: BillCode,
+        reply: Reply<ConversationId>,
+    },
+    /// Somebody's verify code was scanned, in the chat with `expected` or anywhere.
+    CheckCode {
+        expected: Option<AccountId>,
+        code: VerifyCode,
+        reply: Reply<ConversationId>,
     },
     Pay {
         invoice: [u8; 32],
@@ -315,6 +326,14 @@ impl Actor {
             }
             Input::SetVerified { account, verified, reply } => {
                 answer(reply, self.turn(|tx| tx.set_account_flag(account, "verified", verified)));
+            }
+            Input::AskBill { code, reply } => {
+                let asked = self.begun(|tx| contacts::ask_bill(tx, &code));
+                answer(reply, asked.map(|conversation| conversation.uid));
+            }
+            Input::CheckCode { expected, code, reply } => {
+                let checked = self.turn(|tx| contacts::check_code(tx, expected, &code));
+                answer(reply, checked.and_then(|checked| checked.map_err(TurnError::from)));
             }
             Input::Pay { invoice, tapped, reply } => {
                 answer(reply, self.begun(|tx| checkout::place_order(tx, invoice, tapped)));

@@ -96,6 +96,9 @@ impl From<TurnError> for ClientError {
             }
             TurnError::Content(_) => Self::AskUser { code: "content.unreadable".to_owned(), detail },
             TurnError::Log(_) => Self::AskUser { code: "account.log".to_owned(), detail },
+            TurnError::Refused(refused @ Refused::VerifyBehind) => {
+                Self::TryAgain { code: refused.key().to_owned(), detail }
+            }
             TurnError::Refused(refused) => {
                 Self::AskUser { code: refused.key().to_owned(), detail: refused.to_string() }
             }

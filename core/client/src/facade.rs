@@ -15,6 +15,7 @@ mod devices;
 mod error;
 #[cfg(feature = "uniffi")]
 mod foreign;
+mod links;
 mod logging;
 mod payments;
 mod push;

@@ -225,6 +225,7 @@ fn complete_bubble(
         | Body::Receipt(_)
         | Body::Refund(_)
         | Body::Token(_)
+        | Body::AskBill(_)
         | Body::Unknown => {}
     }
     Ok(())

@@ -7,13 +7,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use comptoir_content::Statement;
+use comptoir_engine::Refused;
 use comptoir_wire as wire;
 use tokio::sync::mpsc;
 
 use crate::actor::{Input, start_by_hand};
+use crate::error::TurnError;
 use crate::facade::{Client, ClientError, Config};
 use crate::headless::Setting;
 use crate::link::{Command, Lost, News, Tag};
+use crate::store::{Effect, Question, Tx};
 
 /// Opens a core as [`Client::open_headless`] does, to be worked by hand. Its futures are ready at once, unless they wait
 /// for the relay.
@@ -29,6 +33,22 @@ pub fn open(config: Config, setting: Setting) -> Result<(Arc<Client>, Line), Cli
     })?;
     let commands = commands.ok_or_else(ClientError::suspended)?;
     Ok((client, Line { commands, asked: HashMap::new(), next_id: 0, login: None }))
+}
+
+/// Replaces the account key, as whoever holds it can: the log says so, signed by the key that goes.
+///
+/// # Errors
+/// [`TurnError`] when this device does not hold the account key.
+pub fn replace_account_key(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    let me = tx.me_row()?.ok_or(TurnError::NotFound { what: "account" })?;
+    let key = me.account_key.ok_or(Refused::NoAccountKey)?;
+    let mut account = tx.own_account()?;
+    let (before, new) = (account.head.len, tx.random.key());
+    account.append(&account.next_link(Statement::KeyReplaced { account_key: new.public() }, &key, tx.now))?;
+    tx.save_log(&account)?;
+    tx.sql.execute("UPDATE me SET account_seed = ?1", [*new.to_seed()])?;
+    tx.effect(Effect::Ask(Question::AppendLog { len: before }));
+    Ok(())
 }
 
 /// What a core says to its relay.

@@ -54,6 +54,7 @@ pub fn weight(body: &Body) -> Weight {
         | Body::Invoice(_)
         | Body::OrderPlaced(_)
         | Body::Token(_)
+        | Body::AskBill(_)
         | Body::Unknown => Weight::Words,
     }
 }

@@ -43,5 +43,6 @@ pub mod receipt;
 mod refused;
 pub mod renewal;
 pub mod session;
+pub mod verify;
 
 pub use refused::Refused;

@@ -91,7 +91,8 @@ pub fn check_body(body: &Body, fallback: &str, sender: AccountKind) -> Result<()
         | Body::AskPayment(_)
         | Body::Receipt(_)
         | Body::Refund(_)
-        | Body::Token(_) => Ok(()),
+        | Body::Token(_)
+        | Body::AskBill(_) => Ok(()),
         // All that is shown of it.
         Body::Unknown => check_words("fallback", fallback, sender),
     }

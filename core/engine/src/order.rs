@@ -98,6 +98,27 @@ fn check(
     Ok(Decision::Take { amount })
 }
 
+/// Whether the till shows a bill to somebody who scanned its code. Whom it is shown may still be too late to pay it: the slot is
+/// taken by the tap on Pay ([`decide`]).
+///
+/// # Errors
+/// [`Refused::NotForYou`], [`Refused::AlreadyPaid`], [`Refused::Checking`] while somebody else is paying the only payment,
+/// [`Refused::InvoiceExpired`].
+pub fn may_open(invoice: &Verified<Invoice>, buyer: AccountId, taken: &[Taken], now: Timestamp) -> Result<(), Refused> {
+    if invoice.audience.is_some_and(|audience| audience != buyer) {
+        return Err(Refused::NotForYou);
+    }
+    let paid = taken.iter().filter(|known| known.state == payment::State::Captured).count();
+    if paid >= invoice.max_payments as usize {
+        return Err(Refused::AlreadyPaid);
+    }
+    let by_another = |known: &Taken| known.state.is_live() && known.buyer != buyer;
+    if invoice.max_payments == 1 && taken.iter().any(by_another) {
+        return Err(Refused::Checking);
+    }
+    if invoice.expires_at <= now { Err(Refused::InvoiceExpired) } else { Ok(()) }
+}
+
 /// Our reference at a provider: the payment and its attempt. Also the root of the idempotency keys.
 #[must_use]
 pub fn reference(payment: PaymentId, attempt: u32) -> String {

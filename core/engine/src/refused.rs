@@ -27,6 +27,16 @@ pub enum Refused {
     OwnCode,
     #[error("this code does not fit what is known of its account: ask for it again, face to face")]
     CodeDiffers,
+    #[error("this code is of another account than the one you write to")]
+    VerifyOtherAccount,
+    #[error("this code is meant for somebody else: it has to be opened in the chat with you")]
+    VerifyNotForYou,
+    #[error("the keys differ: do not trust this chat; somebody may stand between you")]
+    VerifyDiffers,
+    #[error("one of the two devices knows something newer: connect both, and show the code again")]
+    VerifyBehind,
+    #[error("this till has no such bill")]
+    BillUnknown,
     #[error("this invoice is for somebody else")]
     NotForYou,
     #[error("the shop's key changed; check it before paying")]
@@ -90,6 +100,11 @@ impl Refused {
             Self::NoAccountKey => "account.no_key",
             Self::OwnCode => "contact.own_code",
             Self::CodeDiffers => "contact.code_differs",
+            Self::VerifyOtherAccount => "verify.other_account",
+            Self::VerifyNotForYou => "verify.not_for_you",
+            Self::VerifyDiffers => "verify.differs",
+            Self::VerifyBehind => "verify.behind",
+            Self::BillUnknown => "invoice.unknown",
             Self::NotForYou => "invoice.audience",
             Self::KeyChanged => "invoice.key_changed",
             Self::PayeeUnknown => "method.payee",

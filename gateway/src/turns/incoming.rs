@@ -2,24 +2,21 @@
 
 use comptoir_client::headless::{Incoming, TurnError, Tx};
 use comptoir_content::{
-    AnswerBody, AskPayment, Basis, Body, Invoice, InvoiceId, Line, LineKind, Needs, NotPaid, OrderPlaced,
-    PaymentAnswer, QuickReply, Signed, Text,
+    AnswerBody, AskPayment, Basis, Body, InvoiceId, Line, LineKind, NotPaid, OrderPlaced, PaymentAnswer, QuickReply,
+    Signed, Text,
 };
+use comptoir_engine::Refused;
 use comptoir_engine::order::{self, Decision, Taken};
-use comptoir_engine::payment::{Attempt, REQUEST_LIFE_MS, State};
-use comptoir_engine::{Refused, invoice};
+use comptoir_engine::payment::{Attempt, State};
 use comptoir_sqlcipher::rusqlite::params;
 
 use crate::catalogue::{Catalogue, Product};
 use crate::provider::Provider;
 use crate::till::{self, AttemptRow, Till};
-use crate::turns::post;
+use crate::turns::{bill, post};
 
 /// An invoice from the catalogue can be paid for this long, in milliseconds.
 const INVOICE_LIFE_MS: i64 = 24 * 3_600_000;
-
-/// The till's certificate must outlive an invoice by its payment and by this long: a receipt may come late.
-const RECEIPT_SLACK_MS: i64 = 24 * 3_600_000;
 /// What a customer hears from a till that may not sell any more.
 const CLOSED: &str = "Sorry, we cannot take payments at the moment.";
 
@@ -36,6 +33,7 @@ pub(crate) fn incoming(
         Body::Tap(tap) => tapped(tx, &till, catalogue, providers, message, &tap.payload)?,
         Body::OrderPlaced(placed) => order_placed(tx, &till, catalogue, providers, message, placed)?,
         Body::AskPayment(ask) => asked(tx, &till, message, *ask)?,
+        Body::AskBill(hash) => bill::wanted(tx, &till, message, *hash)?,
         Body::Marks(_)
         | Body::Card(_)
         | Body::Hello(_)
@@ -98,29 +96,14 @@ fn tapped(
     let Some(product) = product_of(catalogue, payload) else {
         return greet(tx, till, catalogue, message);
     };
-    if !till.is_certified_at(tx.now.plus_ms(INVOICE_LIFE_MS + REQUEST_LIFE_MS + RECEIPT_SLACK_MS)) {
-        tracing::error!("nothing is sold: the till's certificate has ended, or ends before a bill could be paid");
-        let closed = Text { body: CLOSED.to_owned(), reply_to: None, quick_replies: Vec::new() };
-        let basis = Some(Basis::Action(message.content.uid));
-        return tx.say(message.conversation, Body::Text(closed), basis).map(drop);
+    let expires_at = tx.now.plus_ms(INVOICE_LIFE_MS);
+    if !bill::may_sell_until(till, expires_at) {
+        return say(tx, message, CLOSED);
     }
-    let profile = till.profile.verify()?;
-    let takes = |provider: &&dyn Provider| provider.is_live() == till.live && provider.takes(product.price);
-    let payees = providers.iter().map(AsRef::as_ref).filter(takes).filter_map(|provider| {
-        let ours = |payee: &&comptoir_content::Payee| {
-            payee.provider == provider.name() && payee.account == provider.account() && payee.live == till.live
-        };
-        profile.payees.iter().find(ours).cloned()
-    });
-    let invoice = Invoice {
-        merchant: till.account.id,
-        term: till.term,
-        invoice: InvoiceId(tx.new_id()),
+    let new = bill::New {
+        id: InvoiceId(tx.new_id()),
         audience: Some(message.peer),
-        live: till.live,
-        issued_at: tx.now,
-        expires_at: tx.now.plus_ms(INVOICE_LIFE_MS),
-        currency: product.price.currency(),
+        expires_at,
         title: product.title.clone(),
         description: product.description.clone(),
         lines: vec![Line {
@@ -130,32 +113,17 @@ fn tapped(
             kind: LineKind::Item,
         }],
         total: product.price,
-        needs: Needs::default(),
-        tip_max_minor: 0,
-        tips_minor: Vec::new(),
         max_payments: 1,
-        terms_hash: None,
         payload: payload_of(product),
-        payees: payees.collect(),
     };
-    invoice::check_rules(&invoice)?;
-    let signed = Signed::sign(&invoice, &till.key);
-    tx.sql()
-        .prepare_cached(
-            "INSERT INTO invoice (hash, id, conversation, product, signed, issued_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            signed.hash().0,
-            invoice.invoice.0,
-            message.conversation.0,
-            product.id,
-            signed.encode(),
-            tx.now.0
-        ])?;
-    // A device that joined after the greeting has to know whom the shop vouches for, or it could not pay.
-    tx.say(message.conversation, Body::Hello(till.profile.clone()), None)?;
+    let signed = bill::sign(tx, till, providers, new, Some((message.conversation, &product.id)))?;
+    bill::show(tx, till, message, signed)
+}
+
+/// Says something in words, as the answer to a message.
+pub(super) fn say(tx: &mut Tx<'_>, message: &Incoming, words: &str) -> Result<(), TurnError> {
     let basis = Some(Basis::Action(message.content.uid));
-    tx.say(message.conversation, Body::Invoice(signed), basis).map(drop)
+    tx.say(message.conversation, Body::Text(Text::plain(words)), basis).map(drop)
 }
 
 /// An order came: the engine decides; if it is taken, the attempt is on disk before the provider hears of it.
@@ -184,28 +152,13 @@ fn order_placed(
             before.push(row);
         }
     }
-    for row in &mut before {
-        // Charged and given back as surplus: that paid nothing.
-        if row.attempt.state == State::Captured && !post::is_receipted_by(tx, row)? {
-            row.attempt.state = State::Dead;
-        }
-    }
-    let taken: Vec<Taken> = before
-        .iter()
-        .map(|row| Taken {
-            buyer: row.buyer,
-            order: row.order,
-            payment: row.payment,
-            attempt: row.number,
-            payer_key: row.payer_key,
-            state: row.attempt.state,
-        })
-        .collect();
+    without_surplus(tx, &mut before)?;
+    let taken: Vec<Taken> = before.iter().map(AttemptRow::taken).collect();
     match order::decide(&verified, placed, message.peer, &taken, tx.now) {
         Decision::Take { amount } => {
             // The last look at the shelf: what is gone or has another price by now is not sold.
-            let shelf = catalogue.product(&product);
-            if shelf.is_none_or(|shelf| shelf.price != verified.total) {
+            let is_gone = |id: &str| catalogue.product(id).is_none_or(|shelf| shelf.price != verified.total);
+            if product.as_deref().is_some_and(is_gone) {
                 return refuse(tx, till, message, placed, &Refused::InvoiceRule { field: "price" });
             }
             let provider =
@@ -239,6 +192,16 @@ fn order_placed(
         }
         Decision::Refuse(refused) => refuse(tx, till, message, placed, &refused),
     }
+}
+
+/// What was charged and given back as surplus paid nothing.
+pub(super) fn without_surplus(tx: &Tx<'_>, rows: &mut [AttemptRow]) -> Result<(), TurnError> {
+    for row in rows {
+        if row.attempt.state == State::Captured && !post::is_receipted_by(tx, row)? {
+            row.attempt.state = State::Dead;
+        }
+    }
+    Ok(())
 }
 
 /// Nothing was started, so nothing can come of it: a final word about this attempt. Only a slot that is taken is not

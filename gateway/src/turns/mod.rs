@@ -1,5 +1,6 @@
 //! The till's turns, named by what happened. Each is one transaction: rows, ledger, receipt and outgoing messages.
 
+pub(crate) mod bill;
 pub(crate) mod incoming;
 pub(crate) mod payment;
 pub(crate) mod post;

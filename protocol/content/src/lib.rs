@@ -44,7 +44,7 @@ pub use ids::{
 };
 pub use invoice::{Invoice, Line, LineKind, Needs};
 pub use keys::{PublicKey, SigningKey};
-pub use link::{ContactCode, DeviceGrant, DeviceRequest, Link};
+pub use link::{BillCode, ContactCode, DeviceGrant, DeviceRequest, Link, VerifyCode};
 pub use message::{Basis, Body, Card, Content, Marks, QuickReply, Tap, Text};
 pub use money::{Amount, Currency, MINOR_MAX};
 pub use payment::{AnswerBody, AskPayment, Handoff, NotPaid, OrderInfo, OrderPlaced, PaymentAnswer, PaymentRequest};

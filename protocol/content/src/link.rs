@@ -11,6 +11,8 @@ const SCHEME: &str = "COMPTOIR:";
 const CONTACT: char = 'C';
 const DEVICE_REQUEST: char = 'D';
 const DEVICE_GRANT: char = 'G';
+const VERIFY: char = 'V';
+const BILL: char = 'I';
 const CHECKSUM_LEN: usize = 4;
 /// A link is at most this long, in characters.
 const LINK_CHARS_MAX: usize = 2048;
@@ -24,6 +26,8 @@ pub enum Link {
     Contact(ContactCode),
     DeviceRequest(DeviceRequest),
     DeviceGrant(Box<DeviceGrant>),
+    Verify(VerifyCode),
+    Bill(BillCode),
 }
 
 /// "This is me": the account, where its mailboxes are, and the newest entry of its log. Whoever scans it trusts it.
@@ -34,6 +38,26 @@ pub struct ContactCode {
     /// `wss://host[:port]`, or `ws://` on loopback.
     pub relay: String,
     pub head: LogHead,
+}
+
+/// "Pay this bill here": the shop, and which of its signed invoices to ask it for. The invoice itself comes in the thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BillCode {
+    /// Of kind business.
+    pub shop: ContactCode,
+    pub invoice_hash: Hash,
+}
+
+/// "This is whom I write to, as my device knows us both": shown to the other side of a chat, which compares it with what it knows
+/// itself. A head says what an account's log holds, and with it the key that the safety number is made from. No secret is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyCode {
+    /// Whoever shows it.
+    pub account: AccountId,
+    pub head: LogHead,
+    /// Whom it is shown to.
+    pub peer: AccountId,
+    pub peer_head: LogHead,
 }
 
 /// A new device asks to be linked. Read by the device that holds the account key.
@@ -84,6 +108,8 @@ impl Link {
             CONTACT => ContactCode::from_payload(payload).map(Self::Contact),
             DEVICE_REQUEST => DeviceRequest::from_payload(payload).map(Self::DeviceRequest),
             DEVICE_GRANT => DeviceGrant::from_payload(payload).map(|grant| Self::DeviceGrant(Box::new(grant))),
+            VERIFY => VerifyCode::from_payload(payload).map(Self::Verify),
+            BILL => BillCode::from_payload(payload).map(Self::Bill),
             _ => Err(ContentError::UpdateApp { what: "link" }),
         }
     }
@@ -93,19 +119,25 @@ impl ContactCode {
     /// The text of the link, for a QR code.
     #[must_use]
     pub fn to_link(&self) -> String {
-        let payload = proto::ContactCode {
+        write(CONTACT, &self.to_proto().encode_to_vec())
+    }
+
+    fn to_proto(&self) -> proto::ContactCode {
+        proto::ContactCode {
             account: self.account.0.to_vec(),
             relay: self.relay.clone(),
             kind: self.kind.to_proto(),
             head: Some(self.head.to_proto()),
         }
-        .encode_to_vec();
-        write(CONTACT, &payload)
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
         let code = proto::ContactCode::decode(payload)
             .map_err(|error| ContentError::Unreadable { what: "contact code", reason: error.to_string() })?;
+        Self::from_proto(code)
+    }
+
+    fn from_proto(code: proto::ContactCode) -> Result<Self, ContentError> {
         check_relay(&code.relay)?;
         Ok(Self {
             account: AccountId::from_slice(&code.account)?,
@@ -152,6 +184,50 @@ impl DeviceGrant {
             certificate: grant.certificate,
             log: AccountLog::from_proto(need("log", grant.log)?)?,
         })
+    }
+}
+
+impl VerifyCode {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let payload = proto::VerifyCode {
+            account: self.account.0.to_vec(),
+            head: Some(self.head.to_proto()),
+            peer: self.peer.0.to_vec(),
+            peer_head: Some(self.peer_head.to_proto()),
+        };
+        write(VERIFY, &payload.encode_to_vec())
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
+        let code = proto::VerifyCode::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "verify code", reason: error.to_string() })?;
+        Ok(Self {
+            account: AccountId::from_slice(&code.account)?,
+            head: LogHead::from_proto(&need("head", code.head)?)?,
+            peer: AccountId::from_slice(&code.peer)?,
+            peer_head: LogHead::from_proto(&need("peer_head", code.peer_head)?)?,
+        })
+    }
+}
+
+impl BillCode {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        let payload = proto::BillCode { shop: Some(self.shop.to_proto()), invoice_hash: self.invoice_hash.0.to_vec() };
+        write(BILL, &payload.encode_to_vec())
+    }
+
+    fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
+        let code = proto::BillCode::decode(payload)
+            .map_err(|error| ContentError::Unreadable { what: "code of a bill", reason: error.to_string() })?;
+        let shop = ContactCode::from_proto(need("shop", code.shop)?)?;
+        if shop.kind != AccountKind::Business {
+            return Err(ContentError::field("shop", "not a business: only a shop has bills"));
+        }
+        Ok(Self { shop, invoice_hash: Hash::from_slice(&code.invoice_hash)? })
     }
 }
 

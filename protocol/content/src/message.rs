@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use crate::{
-    Amount, AskPayment, ContentError, Invoice, LogHead, OrderId, OrderPlaced, PaymentAnswer, PaymentId, Profile,
+    Amount, AskPayment, ContentError, Hash, Invoice, LogHead, OrderId, OrderPlaced, PaymentAnswer, PaymentId, Profile,
     ReceiptFile, Refund, Signed, Timestamp, TokenId, Uid, proto,
 };
 
@@ -49,6 +49,8 @@ pub enum Body {
     Refund(Signed<Refund>),
     /// A person allows a business one message, whenever it comes: [`Basis::Token`].
     Token(TokenId),
+    /// A person scanned the code of a bill and wants it: the invoice with this hash.
+    AskBill(Hash),
     /// A kind of a newer version: show the fallback.
     Unknown,
 }
@@ -121,6 +123,7 @@ impl Content {
             Body::Receipt(_) => "A receipt. Update to see it.".to_owned(),
             Body::Refund(_) => "A refund. Update to see it.".to_owned(),
             Body::Token(_) => "You may write to me once more.".to_owned(),
+            Body::AskBill(_) => "The bill, please.".to_owned(),
         };
         Self { uid, sent_at, fallback, basis: None, head: None, body }
     }
@@ -163,6 +166,7 @@ impl Content {
             Body::Receipt(file) => Some(P::Receipt(file.to_proto())),
             Body::Refund(refund) => Some(P::Refund(refund.to_proto())),
             Body::Token(token) => Some(P::Token(proto::Token { token: token.0.to_vec() })),
+            Body::AskBill(hash) => Some(P::AskBill(proto::AskBill { invoice_hash: hash.0.to_vec() })),
             Body::Unknown => None,
         };
         proto::Content {
@@ -231,6 +235,7 @@ impl Content {
             Some(P::Receipt(file)) => Body::Receipt(Box::new(ReceiptFile::from_proto(file)?)),
             Some(P::Refund(refund)) => Body::Refund(Signed::from_proto(refund)?),
             Some(P::Token(token)) => Body::Token(TokenId::from_slice(&token.token)?),
+            Some(P::AskBill(ask)) => Body::AskBill(Hash::from_slice(&ask.invoice_hash)?),
             None => Body::Unknown,
         };
         let basis = match content.basis.and_then(|basis| basis.body) {

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use comptoir_content::{
-    AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, Body, Card, ContactCode, Content,
-    ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole, Disclosure,
+    AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, BillCode, Body, Card, ContactCode,
+    Content, ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole, Disclosure,
     Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks,
     Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
     Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text,
-    TillCertificate, Timestamp, TokenId, Uid,
+    TillCertificate, Timestamp, TokenId, Uid, VerifyCode,
 };
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
@@ -262,6 +262,7 @@ fn bodies() -> Vec<(&'static str, Body)> {
         ("receipt", Body::Receipt(Box::new(receipt()))),
         ("refund", Body::Refund(refund())),
         ("token", Body::Token(TokenId([13; 16]))),
+        ("ask_bill", Body::AskBill(invoice().hash())),
     ]
 }
 
@@ -300,6 +301,15 @@ fn device_request() -> DeviceRequest {
 fn device_grant() -> DeviceGrant {
     let certificate = certificate(DeviceRole::Person).encode();
     DeviceGrant { relay: "wss://relay.example".to_owned(), certificate, log: log() }
+}
+
+fn bill_code() -> BillCode {
+    BillCode { shop: ContactCode { kind: AccountKind::Business, ..code() }, invoice_hash: invoice().hash() }
+}
+
+fn verify_code() -> VerifyCode {
+    let head = |n: u8| LogHead { len: n.into(), hash: Hash([n; 32]) };
+    VerifyCode { account: merchant(), head: head(3), peer: AccountId([8; 20]), peer_head: head(1) }
 }
 
 fn samples() -> Vec<Sample> {
@@ -348,6 +358,8 @@ fn samples() -> Vec<Sample> {
     samples.push(sample("link_contact", "ContactCode", payload_of(&code().to_link())));
     samples.push(sample("link_device_request", "DeviceRequest", payload_of(&device_request().to_link())));
     samples.push(sample("link_device_grant", "DeviceGrant", payload_of(&device_grant().to_link())));
+    samples.push(sample("link_bill", "BillCode", payload_of(&bill_code().to_link())));
+    samples.push(sample("link_verify", "VerifyCode", payload_of(&verify_code().to_link())));
     samples
 }
 
@@ -383,6 +395,8 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
         ("contact.link", Link::Contact(code()), code().to_link()),
         ("device_request.link", Link::DeviceRequest(device_request()), device_request().to_link()),
         ("device_grant.link", Link::DeviceGrant(Box::new(device_grant())), device_grant().to_link()),
+        ("bill.link", Link::Bill(bill_code()), bill_code().to_link()),
+        ("verify.link", Link::Verify(verify_code()), verify_code().to_link()),
     ];
     let mut expected = BTreeSet::from(["receipt.comptoir".to_owned()]);
     expected.extend(links.iter().map(|(file, ..)| (*file).to_owned()));
@@ -408,6 +422,12 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
         assert_eq!(Link::parse(&text), Ok(link.clone()), "{file}");
         assert_eq!(Link::parse(&format!("  {}\n", text.to_lowercase())), Ok(link), "{file}");
     }
+}
+
+#[test]
+fn only_a_shop_has_bills() {
+    let of_a_person = BillCode { shop: code(), ..bill_code() };
+    assert!(Link::parse(&of_a_person.to_link()).unwrap_err().to_string().contains("not a business"));
 }
 
 #[test]

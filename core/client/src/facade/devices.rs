@@ -2,6 +2,7 @@
 
 use comptoir_content::{DeviceGrant, DeviceId, DeviceRequest, Link, Signed, SigningKey};
 
+use super::links::unreadable;
 use super::{Client, ClientError, Identity};
 use crate::actor::{FinishLink, Input};
 
@@ -27,9 +28,8 @@ impl Client {
     /// [`ClientError::AskUser`] `link.unreadable` when it is no such code, `account.no_key` when this device does not hold
     /// the account key.
     pub async fn link_device(&self, request: &str) -> Result<String, ClientError> {
-        let DeviceRequest { device, key } = match Link::parse(request).map_err(unreadable)? {
-            Link::DeviceRequest(request) => request,
-            Link::Contact(_) | Link::DeviceGrant(_) => return Err(unreadable("this code does not ask to be linked")),
+        let Link::DeviceRequest(DeviceRequest { device, key }) = Link::parse(request).map_err(unreadable)? else {
+            return Err(unreadable("this code does not ask to be linked"));
         };
         let (account, certificate, relay) = self.ask(|reply| Input::LinkDevice { device, key, reply }).await?;
         Ok(DeviceGrant { relay, certificate: certificate.encode(), log: account.log().clone() }.to_link())
@@ -40,10 +40,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::AskUser`] `link.unreadable`, or `account.grant` when it is for another device or does not hold.
     pub async fn finish_link(&self, grant: &str) -> Result<Identity, ClientError> {
-        let DeviceGrant { relay, certificate, log } = match Link::parse(grant).map_err(unreadable)? {
-            Link::DeviceGrant(grant) => *grant,
-            Link::Contact(_) | Link::DeviceRequest(_) => return Err(unreadable("this code does not link a device")),
+        let Link::DeviceGrant(grant) = Link::parse(grant).map_err(unreadable)? else {
+            return Err(unreadable("this code does not link a device"));
         };
+        let DeviceGrant { relay, certificate, log } = *grant;
         super::check_relay(&relay)?;
         let (device, key) = self.link_keys().await?;
         let certificate = Signed::decode(&certificate).map_err(unreadable)?;
@@ -51,10 +51,6 @@ impl Client {
         self.ask(|reply| Input::FinishLink { grant, reply }).await?;
         self.identity()?.ok_or_else(ClientError::suspended)
     }
-}
-
-fn unreadable(why: impl ToString) -> ClientError {
-    ClientError::ask("link.unreadable", why)
 }
 
 impl Client {

@@ -1,8 +1,8 @@
-//! Accounts, contacts, chats and messages.
+//! Accounts, chats and messages.
 
 use std::sync::Arc;
 
-use comptoir_content::{AccountId, ContactCode, ConversationId, Link, Uid};
+use comptoir_content::{AccountId, ContactCode, ConversationId, Uid};
 
 use super::watch::{Subscription, Watched, watch};
 use super::{
@@ -53,21 +53,6 @@ impl Client {
                 link: code.to_link(),
             }))
         })
-    }
-
-    /// Adds whoever a link or code leads to, and opens a chat. Works offline.
-    ///
-    /// # Errors
-    /// [`ClientError::AskUser`] `link.unreadable` when it is no contact code, `contact.own_code` when it is one's own.
-    pub async fn add_contact(&self, link: &str) -> Result<ConversationId, ClientError> {
-        let code = match Link::parse(link).map_err(|error| ClientError::ask("link.unreadable", error))? {
-            Link::Contact(code) => code,
-            Link::DeviceRequest(_) | Link::DeviceGrant(_) => {
-                return Err(ClientError::ask("link.unreadable", "this code links a device; it leads to nobody"));
-            }
-        };
-        check_relay(&code.relay)?;
-        self.ask(|reply| Input::AddContact { code, reply }).await
     }
 
     /// A page of the list of chats, the newest first: from the beginning, or from where the page before ended.
@@ -157,29 +142,6 @@ impl Client {
     /// [`ClientError::AskUser`] `contact.unknown`.
     pub async fn block(&self, account: AccountId, blocked: bool) -> Result<(), ClientError> {
         self.ask(|reply| Input::Block { account, blocked, reply }).await
-    }
-
-    /// The safety number of a chat: 60 digits, the same on both sides, that two people compare.
-    ///
-    /// # Errors
-    /// [`ClientError::TryAgain`] until the other side's log was fetched.
-    pub fn safety_number(&self, account: AccountId) -> Result<String, ClientError> {
-        let keys = self.read(|db| {
-            let me = crate::store::read_me(db)?.map(|me| me.account.account_key);
-            let them = crate::store::read_account(db, account)?.map(|them| them.account_key);
-            Ok(me.zip(them))
-        })?;
-        let missing = || ClientError::again("account.log_missing", "the other side's keys were not fetched yet");
-        let (me, them) = keys.ok_or_else(missing)?;
-        Ok(comptoir_engine::account::safety_number(me, them))
-    }
-
-    /// Remembers that a person compared the safety number.
-    ///
-    /// # Errors
-    /// [`ClientError::AskUser`] `contact.unknown`.
-    pub async fn set_verified(&self, account: AccountId, verified: bool) -> Result<(), ClientError> {
-        self.ask(|reply| Input::SetVerified { account, verified, reply }).await
     }
 
     /// Tells the listener the newest `rows` chats, and from then on what changes in them.

@@ -190,6 +190,8 @@ pub enum BubbleKind {
     Refund,
     /// The person allowed the shop one message, whenever it comes.
     Token,
+    /// The person scanned the code of a bill and asked for it.
+    AskBill,
     /// Of a newer version: the text is what its sender wrote for this case.
     Unknown,
 }
@@ -206,12 +208,14 @@ impl BubbleKind {
             Self::Receipt => "receipt",
             Self::Refund => "refund",
             Self::Token => "token",
+            Self::AskBill => "ask_bill",
             Self::Unknown => "unknown",
         }
     }
 
     pub(crate) fn named(name: &str) -> Self {
-        let all = [Self::Text, Self::Tap, Self::Card, Self::Invoice, Self::Receipt, Self::Refund, Self::Token];
+        let all =
+            [Self::Text, Self::Tap, Self::Card, Self::Invoice, Self::Receipt, Self::Refund, Self::Token, Self::AskBill];
         all.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Unknown)
     }
 }

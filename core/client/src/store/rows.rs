@@ -125,6 +125,7 @@ pub(crate) fn body_kind(body: &Body) -> &'static str {
         Body::Receipt(_) => "receipt",
         Body::Refund(_) => "refund",
         Body::Token(_) => "token",
+        Body::AskBill(_) => "ask_bill",
         Body::Unknown => "unknown",
     }
 }
@@ -545,7 +546,7 @@ fn preview(content: &Content) -> String {
         Body::Refund(refund) => {
             refund.verify().map(|refund| format!("↩ {}", refund.amount.to_plain())).unwrap_or_default()
         }
-        Body::Token(_) | Body::Unknown => content.fallback.clone(),
+        Body::Token(_) | Body::AskBill(_) | Body::Unknown => content.fallback.clone(),
         Body::Marks(_) | Body::Hello(_) | Body::OrderPlaced(_) | Body::PaymentAnswer(_) | Body::AskPayment(_) => {
             String::new()
         }

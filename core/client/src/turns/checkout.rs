@@ -1,7 +1,7 @@
 //! Turns of the customer's half of a payment: `engine::checkout` decides, this loads and saves.
 
 use comptoir_content::{
-    Body, ContentError, Invoice, NotPaid, OrderId, OrderInfo, OrderPlaced, Payee, PaymentAnswer, PaymentId,
+    Body, ContentError, Hash, Invoice, NotPaid, OrderId, OrderInfo, OrderPlaced, Payee, PaymentAnswer, PaymentId,
     ReceiptFile, Refund, Signed, SigningKey, Timestamp,
 };
 use comptoir_engine::checkout::{self, Checkout, Choice, Effect as E, Input, SheetHint, State};
@@ -189,6 +189,12 @@ pub(crate) fn invoice_arrived(
     Ok(())
 }
 
+/// Whether this invoice is in a thread here already, with its state.
+pub(crate) fn is_offered(tx: &Tx<'_>, invoice: Hash) -> Result<bool, TurnError> {
+    let mut select = tx.sql.prepare_cached("SELECT EXISTS (SELECT 1 FROM checkout WHERE invoice_hash = ?1)")?;
+    Ok(select.query_row([invoice.0], |row| row.get(0))?)
+}
+
 fn refused(error: ContentError) -> Refused {
     match error {
         ContentError::UpdateApp { .. } => Refused::UpdateApp,
@@ -340,7 +346,7 @@ fn keep_receipt(
         .prepare_cached("SELECT chain FROM receipt ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    let chain = comptoir_content::Hash::of(&[last.unwrap_or_default(), hash].concat());
+    let chain = Hash::of(&[last.unwrap_or_default(), hash].concat());
     tx.sql
         .prepare_cached(
             "INSERT INTO receipt (hash, order_id, merchant, file, received_at, chain)

@@ -1,12 +1,14 @@
 //! Turns about other accounts: adding one from a code, and believing its log.
 
-use comptoir_content::{AccountId, AccountLog, ContactCode, ConversationId, LogLink, PublicKey};
-use comptoir_engine::Refused;
+use comptoir_content::{
+    AccountId, AccountLog, BillCode, Body, ContactCode, ConversationId, LogLink, PublicKey, VerifyCode,
+};
 use comptoir_engine::account::{Account, LogRefused};
 use comptoir_engine::outbox::next_try;
+use comptoir_engine::{Refused, verify};
 use comptoir_wire as wire;
 
-use super::members;
+use super::{checkout, members, send};
 use crate::error::TurnError;
 use crate::store::{AccountRow, ConversationRow, Effect, Question, Tx};
 
@@ -33,6 +35,46 @@ pub(crate) fn add_contact(tx: &mut Tx<'_>, code: &ContactCode) -> Result<Convers
     members::begin(tx, &conversation)?;
     tx.notify_chat(conversation.uid);
     Ok(conversation)
+}
+
+/// The code of a bill was scanned: the shop is met and asked for it, unless it is here already.
+pub(crate) fn ask_bill(tx: &mut Tx<'_>, code: &BillCode) -> Result<ConversationRow, TurnError> {
+    let conversation = add_contact(tx, &code.shop)?;
+    if !checkout::is_offered(tx, code.invoice_hash)? {
+        send::send(tx, &conversation, Body::AskBill(code.invoice_hash), None)?;
+    }
+    Ok(conversation)
+}
+
+/// Somebody's verify code was scanned: verified, or why not. A refusal leaves behind that logs may have grown, so that they are
+/// there when it is scanned again.
+pub(crate) fn check_code(
+    tx: &mut Tx<'_>,
+    expected: Option<AccountId>,
+    code: &VerifyCode,
+) -> Result<Result<ConversationId, Refused>, TurnError> {
+    let me = tx.me()?;
+    let row = tx.account_row(code.account)?;
+    let expected = expected.or(row.as_ref().map(|_| code.account));
+    let them = row.as_ref().and_then(|row| row.account.as_ref());
+    let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    match verify::check(code, &own, expected, them) {
+        Ok(()) => {
+            tx.set_account_flag(code.account, "verified", true)?;
+            Ok(Ok(tx.conversation_with(me.account, code.account)?.uid))
+        }
+        Err(refused) => {
+            if refused == Refused::VerifyBehind {
+                // What a contact code made us expect of a log that never came stays as it is.
+                if them.is_some() {
+                    tx.want_log(code.account, code.head)?;
+                }
+                ask_for_log(tx, code.account)?;
+                tx.effect(Effect::Ask(Question::Log { account: me.account, from: own.head.len }));
+            }
+            Ok(Err(refused))
+        }
+    }
 }
 
 /// Asks for the log of an account if we lack it or know that it has grown.

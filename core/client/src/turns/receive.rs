@@ -204,7 +204,7 @@ fn open_sealed(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Result<()
 }
 
 /// A new message of a member: judged, stored, and handed to whom it concerns.
-#[allow(clippy::wildcard_enum_match_arm, reason = "only these two kinds prove something")]
+#[allow(clippy::wildcard_enum_match_arm, reason = "only these kinds prove something")]
 fn apply(
     tx: &mut Tx<'_>,
     conversation: &ConversationRow,
@@ -226,6 +226,10 @@ fn apply(
     let proof = match &content.body {
         Body::Receipt(file) if !mine => Some(checkout::receipt_arrived(tx, file)?),
         Body::Refund(refund) if !mine => Some(checkout::refund_arrived(tx, refund)?),
+        // A bill that was asked for twice is one bill.
+        Body::Invoice(invoice) if !mine && verdict.is_ok() && checkout::is_offered(tx, invoice.hash())? => {
+            Some(checkout::Proof::Again)
+        }
         _ => None,
     };
     let mut is_again = false;
@@ -298,6 +302,7 @@ fn apply(
         | Body::Unknown
         | Body::Hello(_)
         | Body::OrderPlaced(_)
+        | Body::AskBill(_)
         | Body::AskPayment(_) => {}
     }
     tx.notify_chat(conversation.uid);

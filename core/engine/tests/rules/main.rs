@@ -14,3 +14,4 @@ mod payments;
 mod peer;
 mod profiles;
 mod refunds;
+mod verifying;

@@ -2,7 +2,7 @@
 
 use comptoir_content::{AccountId, Invoice, Needs, OrderId, OrderInfo, OrderPlaced, PaymentId, Timestamp};
 use comptoir_engine::Refused;
-use comptoir_engine::order::{Decision, Taken, decide, idempotency_key, reference};
+use comptoir_engine::order::{Decision, Taken, decide, idempotency_key, may_open, reference};
 use comptoir_engine::payment::State;
 
 use crate::bakery::*;
@@ -192,4 +192,32 @@ fn names_at_a_provider_are_one_for_each_attempt_and_operation() {
     let payment = PaymentId([7; 16]);
     assert_eq!(reference(payment, 2), format!("{payment}.2"));
     assert_eq!(idempotency_key(payment, 2, "create"), format!("{payment}.2.create"));
+}
+
+#[test]
+fn a_bill_is_shown_to_whoever_may_still_pay_it() {
+    let opens = |counter: &Counter, buyer, books: &[Taken], now| {
+        may_open(&counter.shop.signs(&counter.bill), buyer, books, now)
+    };
+    let counter = Counter::open(|_| {});
+    let placed = counter.order(7, |_| {});
+    assert_eq!(opens(&counter, ALICE, &[], NOW), Ok(()));
+    assert_eq!(opens(&counter, ALICE, &[], counter.bill.expires_at), Err(Refused::InvoiceExpired));
+    for state in LIVE {
+        let books = [taken(&placed, ALICE, state)];
+        assert_eq!(opens(&counter, BOB, &books, NOW), Err(Refused::Checking), "{state:?}");
+        assert_eq!(opens(&counter, ALICE, &books, NOW), Ok(()), "her own, on another phone");
+    }
+    let paid = [taken(&placed, ALICE, State::Captured)];
+    assert_eq!(opens(&counter, BOB, &paid, NOW), Err(Refused::AlreadyPaid));
+    assert_eq!(opens(&counter, BOB, &[taken(&placed, ALICE, State::Dead)], NOW), Ok(()), "it came to nothing");
+    // Whoever comes too late hears that it is paid, not that it is over.
+    assert_eq!(opens(&counter, BOB, &paid, counter.bill.expires_at), Err(Refused::AlreadyPaid));
+
+    let for_two = Counter::open(|bill| bill.max_payments = 2);
+    assert_eq!(opens(&for_two, BOB, &[taken(&placed, ALICE, State::Requested)], NOW), Ok(()));
+    assert_eq!(opens(&for_two, BOB, &paid, NOW), Ok(()));
+    let for_alice = Counter::open(|bill| bill.audience = Some(ALICE));
+    assert_eq!(opens(&for_alice, BOB, &[], NOW), Err(Refused::NotForYou));
+    assert_eq!(opens(&for_alice, ALICE, &[], NOW), Ok(()));
 }

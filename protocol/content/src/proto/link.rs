@@ -33,3 +33,23 @@ pub struct DeviceGrant {
     #[prost(message, optional, tag = "3")]
     pub log: Option<AccountLog>,
 }
+
+#[derive(Clone, PartialEq, Message)]
+pub struct VerifyCode {
+    #[prost(bytes = "vec", tag = "1")]
+    pub account: Vec<u8>,
+    #[prost(message, optional, tag = "2")]
+    pub head: Option<LogHead>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub peer: Vec<u8>,
+    #[prost(message, optional, tag = "4")]
+    pub peer_head: Option<LogHead>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct BillCode {
+    #[prost(message, optional, tag = "1")]
+    pub shop: Option<ContactCode>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub invoice_hash: Vec<u8>,
+}

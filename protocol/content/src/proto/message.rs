@@ -19,7 +19,7 @@ pub struct Content {
     pub basis: Option<Basis>,
     #[prost(message, optional, tag = "6")]
     pub head: Option<LogHead>,
-    #[prost(oneof = "ContentBody", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27")]
+    #[prost(oneof = "ContentBody", tags = "16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28")]
     pub body: Option<ContentBody>,
 }
 
@@ -49,6 +49,8 @@ pub enum ContentBody {
     Refund(Signed),
     #[prost(message, tag = "27")]
     Token(Token),
+    #[prost(message, tag = "28")]
+    AskBill(AskBill),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -125,6 +127,12 @@ pub struct Hello {
 pub struct Token {
     #[prost(bytes = "vec", tag = "1")]
     pub token: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct AskBill {
+    #[prost(bytes = "vec", tag = "1")]
+    pub invoice_hash: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
