@@ -170,6 +170,22 @@ enum GatewayCommand {
         --png bill.png"
     )]
     Bill(bills::BillArgs),
+    /// Ask who paid: a code for the customer's phone, which answers with another one.
+    #[command(after_help = "Example:\n  comptoir gateway ask-payer --shop bakery/ --png question.png")]
+    AskPayer {
+        #[command(flatten)]
+        shop: ShopArgs,
+        #[arg(long)]
+        png: Option<PathBuf>,
+    },
+    /// Hand an order out to who proved to have paid it: once.
+    #[command(after_help = "Example:\n  comptoir gateway redeem --shop bakery/ COMPTOIR:A…")]
+    Redeem {
+        #[command(flatten)]
+        shop: ShopArgs,
+        /// What the customer's phone shows.
+        code: String,
+    },
     /// The shop's contact link, and its QR code as a picture.
     #[command(after_help = "Example:\n  comptoir gateway code --shop bakery/ --png bakery-code.png")]
     Code {
@@ -289,6 +305,16 @@ enum Bank {
 
 #[derive(Subcommand)]
 enum ReceiptCommand {
+    /// Prove at a counter that one paid: answer the till's code with one to show to the till.
+    #[command(after_help = "Example:\n  comptoir receipt prove ord_… COMPTOIR:Q…")]
+    Prove {
+        order: String,
+        /// The till's code.
+        question: String,
+        /// Write the answer as a picture.
+        #[arg(long)]
+        png: Option<PathBuf>,
+    },
     /// Write a receipt to a file that anybody can verify.
     #[command(after_help = "Example:\n  comptoir receipt export ord_… --out receipt.comptoir")]
     Export {
@@ -411,6 +437,9 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         }
         Command::Receipt(ReceiptCommand::Export { order, out: path, without_person }) => {
             receipts::export(out, &home, order.as_deref(), &path, without_person)
+        }
+        Command::Receipt(ReceiptCommand::Prove { order, question, png }) => {
+            receipts::prove(out, &home, &order, &question, png.as_deref())
         }
         Command::Receipts => receipts::list(out, &home),
         Command::Qr(QrCommand::Show { text, png, svg, plain }) => pictures::show(out, &home, text, png, svg, plain),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::out::{Failure, Out, plain};
 use crate::person::Home;
+use crate::pictures::write_png;
 
 pub(crate) fn list(out: &Out, home: &Home) -> Result<(), Failure> {
     let client = home.open_account()?;
@@ -60,6 +61,17 @@ pub(crate) fn export(
         &json!({ "order": order.to_string(), "file": path, "bytes": file.len() }),
         format!("Wrote {} ({} bytes). Anybody can check it: comptoir receipt verify {0}", path.display(), file.len()),
     );
+    Ok(())
+}
+
+/// Answers a till that asks who paid.
+pub(crate) fn prove(out: &Out, home: &Home, order: &str, question: &str, png: Option<&Path>) -> Result<(), Failure> {
+    let order = order.parse::<OrderId>().map_err(|error| Failure::usage("receipt.order", error))?;
+    let code = home.open_account()?.prove_payer(order, question)?;
+    if let Some(path) = png {
+        write_png(&code, path)?;
+    }
+    out.say(&json!({ "order": order.to_string(), "code": code, "png": png }), &code);
     Ok(())
 }
 

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use comptoir_content::{Amount, Currency, RefundId};
-use comptoir_gateway::{Gateway, GatewayError, InitError, NewShop, OrderRow, RefundAnswer, call, init};
+use comptoir_gateway::{
+    Gateway, GatewayError, InitError, NewShop, OrderRow, PayerAsked, RedeemAnswer, RefundAnswer, call, init,
+};
 use serde_json::{Value, json};
 
 use crate::out::{Failure, Out, plain};
@@ -44,6 +46,8 @@ pub(crate) async fn gateway(out: &Out, command: GatewayCommand) -> Result<(), Fa
         GatewayCommand::Orders(args) => orders(out, &args.shop).await,
         GatewayCommand::Ledger(args) => ledger(out, &args.shop).await,
         GatewayCommand::Bill(args) => bills::make(out, args).await,
+        GatewayCommand::AskPayer { shop, png } => ask_payer(out, &shop.shop, png.as_deref()).await,
+        GatewayCommand::Redeem { shop, code } => redeem(out, &shop.shop, &code).await,
         GatewayCommand::Code { shop, png } => code(out, &shop.shop, png.as_deref()).await,
     }
 }
@@ -204,6 +208,27 @@ async fn ledger(out: &Out, shop: &Path) -> Result<(), Failure> {
     } else {
         Err(Failure::failed("ledger.damaged", "the books do not hold: stop taking payments and look"))
     }
+}
+
+async fn ask_payer(out: &Out, shop: &Path, png: Option<&Path>) -> Result<(), Failure> {
+    let answer = ask(shop, "/payer", Some(json!({}))).await?;
+    let asked: PayerAsked =
+        serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
+    if let Some(path) = png {
+        pictures::write_png(&asked.code, path)?;
+    }
+    out.say(&answer, format!("For the customer's phone, for five minutes:\n  {}", asked.code));
+    Ok(())
+}
+
+async fn redeem(out: &Out, shop: &Path, code: &str) -> Result<(), Failure> {
+    let answer = ask(shop, "/redeem", Some(json!({ "code": code }))).await?;
+    let redeemed: RedeemAnswer =
+        serde_json::from_value(answer.clone()).map_err(|error| Failure::failed("operator.answer", error))?;
+    let again = if redeemed.again { " (this answer was taken already: hand it out once)" } else { "" };
+    let (title, amount, order) = (plain(&redeemed.title), redeemed.amount, redeemed.order);
+    out.say(&answer, format!("Paid, by who stands here: {title}, {amount}{again}\n    {order}"));
+    Ok(())
 }
 
 async fn code(out: &Out, shop: &Path, png: Option<&Path>) -> Result<(), Failure> {

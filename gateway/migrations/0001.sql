@@ -93,8 +93,16 @@ CREATE TABLE issued (
     amount_minor INTEGER NOT NULL,
     currency TEXT NOT NULL,
     file BLOB NOT NULL,
-    issued_at INTEGER NOT NULL
+    issued_at INTEGER NOT NULL,
+    redeemed_at INTEGER             -- when it was handed out to who proved to be the payer
 ) STRICT;
+
+-- Questions to whoever says that they paid (engine::payer).
+CREATE TABLE payer_question (
+    nonce BLOB PRIMARY KEY,
+    expires_at INTEGER NOT NULL,
+    order_id BLOB                   -- that it was answered for
+) STRICT, WITHOUT ROWID;
 
 -- Refunds, each written down before the provider is asked. Surplus goes back the same way, without a receipt.
 CREATE TABLE refund (

@@ -57,4 +57,6 @@ pub use catalogue::{Catalogue, Product};
 pub use config::{Config, ConfigError, Providers};
 pub use gateway::{Gateway, GatewayError};
 pub use init::{InitError, NewShop, init};
-pub use operator::{BillAnswer, BillAsk, BillLine, Books, OrderRow, RefundAnswer, call};
+pub use operator::{
+    BillAnswer, BillAsk, BillLine, Books, OrderRow, PayerAsked, RedeemAnswer, RedeemAsk, RefundAnswer, call,
+};

@@ -22,8 +22,12 @@ use crate::turns::post::chain_hash;
 use crate::turns::refund::{Asked, refund_asked};
 
 mod bill;
+mod payer;
 
 pub use bill::{BillAnswer, BillAsk, BillLine};
+pub use payer::{PayerAsked, RedeemAnswer, RedeemAsk};
+#[cfg(feature = "testing")]
+pub(crate) use payer::{ask_payer, redeem_order};
 
 const ADDRESS: &str = "operator.addr";
 const TOKEN: &str = "operator.token";
@@ -77,6 +81,8 @@ pub(crate) fn router(shared: Arc<Shared>, token: String) -> Router {
         .route("/refund", post(refund))
         .route("/link", get(link))
         .route("/bill", post(bill::make))
+        .route("/payer", post(payer::ask))
+        .route("/redeem", post(payer::redeem))
         .with_state(Office { shared, token: token.into() })
 }
 

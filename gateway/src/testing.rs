@@ -11,11 +11,11 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use comptoir_client::testing::{Line, open};
 use comptoir_client::{Client, ClientError};
-use comptoir_content::{OrderId, RefundId};
+use comptoir_content::{OrderId, PayerProof, PayerQuestion, RefundId};
 
 use crate::config::Config;
 use crate::gateway::{GatewayError, Shared, ShopClock, core_of, round};
-use crate::operator::{self, Books, OrderRow};
+use crate::operator::{self, Books, OrderRow, RedeemAnswer};
 use crate::provider::http::Http;
 use crate::provider::{HttpRequest, HttpResponse};
 use crate::web::webhook_came;
@@ -80,6 +80,22 @@ impl Till {
     /// [`ClientError`] when the rules do not allow it, or the store fails.
     pub async fn refund(&self, order: OrderId, amount_minor: Option<i64>, refund: RefundId) -> Result<(), ClientError> {
         operator::begin_refund(&self.shared, order, amount_minor, Some(refund)).await.map(drop)
+    }
+
+    /// Asks who paid, as the operator's command does.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the store fails.
+    pub async fn asks_payer(&self) -> Result<PayerQuestion, ClientError> {
+        operator::ask_payer(&self.shared).await
+    }
+
+    /// Hands an order out to who answered, as the operator's command does.
+    ///
+    /// # Errors
+    /// [`ClientError`] when the answer does not hold, or the store fails.
+    pub async fn redeems(&self, proof: PayerProof) -> Result<RedeemAnswer, ClientError> {
+        operator::redeem_order(&self.shared, proof).await
     }
 
     /// The operator's list of orders.

@@ -99,6 +99,8 @@ pub fn links(bytes: &[u8]) {
             Link::DeviceGrant(grant) => grant.to_link(),
             Link::Verify(code) => code.to_link(),
             Link::Bill(code) => code.to_link(),
+            Link::PayerQuestion(question) => question.to_link(),
+            Link::PayerProof(proof) => proof.to_link(),
         };
         assert_eq!(Link::parse(&written), Ok(link), "a link has one reading");
     }

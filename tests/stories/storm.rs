@@ -42,7 +42,7 @@ fn a_hundred_storms_break_no_promise() {
 /// What storms found once, made as small as it goes.
 #[tokio::test]
 async fn what_broke_a_promise_once_breaks_none_any_more() {
-    let storms: [&[Step]; 2] = [
+    let storms: [&[Step]; 3] = [
         &[
             Step::RelayCopied,
             Step::PowerCut { place: 4, operation: 5, seed: 288_775 },
@@ -52,6 +52,13 @@ async fn what_broke_a_promise_once_breaks_none_any_more() {
             Step::Lull,
             Step::Say { device: 0, to: 2 },
             Step::RelayRestored,
+        ],
+        &[
+            Step::Copied { device: 1 },
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::PowerCut { place: 1, operation: 22, seed: 97_534 },
+            Step::Restored { device: 1 },
         ],
         &[
             Step::Say { device: 2, to: 2 },

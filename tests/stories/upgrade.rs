@@ -134,8 +134,17 @@ fn forget(dir: &Path) {
     }
 }
 
-/// A copy of the frozen town, and what stands in it.
-fn thaw() -> (tempfile::TempDir, Written) {
+/// A copy of the frozen town, and what stands in it. To bless is to freeze another one first.
+async fn thaw() -> (tempfile::TempDir, Written) {
+    static BLESSED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+    let bless = || async {
+        if std::env::var_os("COMPTOIR_BLESS").is_some() {
+            let released = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations.lock");
+            assert!(!released.exists(), "what was released is never made anew");
+            freeze(&frozen()).await;
+        }
+    };
+    BLESSED.get_or_init(bless).await;
     let town = tempfile::tempdir().unwrap();
     copy_dir(&frozen(), town.path());
     #[cfg(unix)]
@@ -161,12 +170,7 @@ fn let_only_us_read(path: &Path) {
 
 #[tokio::test]
 async fn what_the_first_version_wrote_is_read_and_gone_on_with() {
-    if std::env::var_os("COMPTOIR_BLESS").is_some() {
-        let released = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations.lock");
-        assert!(!released.exists(), "what was released is never made anew");
-        freeze(&frozen()).await;
-    }
-    let (town, written) = thaw();
+    let (town, written) = thaw().await;
     let mut world = World::open(town.path(), written.now_ms + HOUR_MS, &[]).await;
     assert_eq!(everything(&world), written.lines);
     let books = world.till().books().unwrap();
@@ -192,7 +196,7 @@ async fn what_the_first_version_wrote_is_read_and_gone_on_with() {
 /// long as there is one more. Says how many there were.
 async fn cuts_while_opening(place: usize, prepare: impl Fn(&Path), check: impl Fn(&World, &[String])) -> u64 {
     for operation in 1.. {
-        let (town, written) = thaw();
+        let (town, written) = thaw().await;
         prepare(town.path());
         let mut world = World::open_with_cut(town.path(), written.now_ms + HOUR_MS, place, operation).await;
         let was_cut = world.lost_power(place);

@@ -2,7 +2,7 @@
 
 use comptoir_content::{
     AccountId, Amount, Body, Content, ConversationId, OrderId, Part, PaymentRequest, Profile, ReceiptFile, Signed,
-    Timestamp, Uid,
+    SigningKey, Timestamp, Uid,
 };
 use comptoir_engine::checkout::{Checkout, State};
 use comptoir_sqlcipher::rusqlite::{Connection as Db, OptionalExtension as _, Row};
@@ -322,6 +322,21 @@ pub(crate) fn receipts(db: &Db) -> Result<Vec<ReceiptRow>, TurnError> {
 }
 
 /// The file of a receipt, with `parts` disclosed; with all that are known when `None`.
+/// The shop of a paid order, and the key that proves who paid it, where this device has it.
+pub(crate) fn payer_of(db: &Db, order: OrderId) -> Result<(AccountId, SigningKey), TurnError> {
+    let found: Option<([u8; 20], Option<[u8; 32]>)> = db
+        .prepare_cached(
+            "SELECT merchant, payer_seed FROM checkout WHERE order_id = ?1
+             AND EXISTS (SELECT 1 FROM receipt WHERE receipt.order_id = checkout.order_id)",
+        )?
+        .query_row([order.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((merchant, Some(seed))) = found else {
+        return Err(TurnError::NotFound { what: "receipt" });
+    };
+    Ok((AccountId(merchant), SigningKey::from_seed(seed)))
+}
+
 pub(crate) fn receipt_file(db: &Db, order: OrderId, parts: Option<&[Part]>) -> Result<Vec<u8>, TurnError> {
     let file: Vec<u8> = db
         .prepare_cached("SELECT file FROM receipt WHERE order_id = ?1 ORDER BY seq LIMIT 1")?

@@ -37,6 +37,7 @@ pub mod ledger;
 pub mod limits;
 pub mod order;
 pub mod outbox;
+pub mod payer;
 pub mod payment;
 pub mod profile;
 pub mod receipt;

@@ -59,6 +59,10 @@ pub enum Refused {
     NoAnswer,
     #[error("not a receipt that can be verified: {why}")]
     ReceiptUnverified { why: &'static str },
+    #[error("not proven to be the payer: {why}")]
+    PayerUnproven { why: &'static str },
+    #[error("handed out before")]
+    AlreadyRedeemed,
     #[error("the refund is more than what was paid")]
     RefundTooLarge,
     #[error("over 24 hours since they wrote")]
@@ -116,6 +120,8 @@ impl Refused {
             Self::Checking => "submit.unknown",
             Self::NoAnswer => "shop.no_answer",
             Self::ReceiptUnverified { .. } => "receipt.unverified",
+            Self::PayerUnproven { .. } => "payer.unproven",
+            Self::AlreadyRedeemed => "payer.redeemed",
             Self::RefundTooLarge => "refund.too_large",
             Self::ConsentClosed => "consent.closed",
             Self::ConsentUnknown => "consent.unknown",

@@ -101,6 +101,12 @@ impl Disk {
         self.state().dead
     }
 
+    /// The machine writes its cache back, as it does by itself sooner or later: what is in the files now is on the disk. For a
+    /// test that changes files itself.
+    pub fn flushes(&self) {
+        self.state().cache.clear();
+    }
+
     /// The power is back. Of what was in the cache some is there, as `seed` has it. To be called when all connections are
     /// closed.
     ///

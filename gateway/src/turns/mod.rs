@@ -4,4 +4,5 @@ pub(crate) mod bill;
 pub(crate) mod incoming;
 pub(crate) mod payment;
 pub(crate) mod post;
+pub(crate) mod redeem;
 pub(crate) mod refund;

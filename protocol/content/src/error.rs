@@ -23,6 +23,11 @@ impl ContentError {
     }
 }
 
+/// Bytes of a fixed length.
+pub(crate) fn need_bytes<const N: usize>(field: &'static str, bytes: &[u8]) -> Result<[u8; N], ContentError> {
+    bytes.try_into().map_err(|_| ContentError::Field { field, reason: "has another length" })
+}
+
 /// The value, or [`ContentError::Field`] with "missing".
 pub(crate) fn need<T>(field: &'static str, value: Option<T>) -> Result<T, ContentError> {
     value.ok_or(ContentError::Field { field, reason: "missing" })

@@ -28,6 +28,7 @@ mod keys;
 mod link;
 mod message;
 mod money;
+mod payer;
 mod payment;
 #[allow(unreachable_pub, unnameable_types, reason = "the shapes stay inside; a sealed trait names them")]
 mod proto;
@@ -47,6 +48,7 @@ pub use keys::{PublicKey, SigningKey};
 pub use link::{BillCode, ContactCode, DeviceGrant, DeviceRequest, Link, VerifyCode};
 pub use message::{Basis, Body, Card, Content, Marks, QuickReply, Tap, Text};
 pub use money::{Amount, Currency, MINOR_MAX};
+pub use payer::{PayerProof, PayerQuestion};
 pub use payment::{AnswerBody, AskPayment, Handoff, NotPaid, OrderInfo, OrderPlaced, PaymentAnswer, PaymentRequest};
 pub use receipt::{Disclosure, Evidence, Part, PartBody, RECEIPT_FILE_MAGIC, Receipt, ReceiptFile, Refund, Salt};
 pub use signed::{Object, Signed, Verified};

@@ -5,7 +5,10 @@ use data_encoding::BASE32_NOPAD;
 use prost::Message as _;
 
 use crate::error::need;
-use crate::{AccountId, AccountKind, AccountLog, ContentError, DeviceId, Hash, LogHead, PublicKey, proto};
+use crate::{
+    AccountId, AccountKind, AccountLog, ContentError, DeviceId, Hash, LogHead, PayerProof, PayerQuestion, PublicKey,
+    proto,
+};
 
 const SCHEME: &str = "COMPTOIR:";
 const CONTACT: char = 'C';
@@ -13,6 +16,8 @@ const DEVICE_REQUEST: char = 'D';
 const DEVICE_GRANT: char = 'G';
 const VERIFY: char = 'V';
 const BILL: char = 'I';
+const PAYER_QUESTION: char = 'Q';
+const PAYER_PROOF: char = 'A';
 const CHECKSUM_LEN: usize = 4;
 /// A link is at most this long, in characters.
 const LINK_CHARS_MAX: usize = 2048;
@@ -28,6 +33,8 @@ pub enum Link {
     DeviceGrant(Box<DeviceGrant>),
     Verify(VerifyCode),
     Bill(BillCode),
+    PayerQuestion(PayerQuestion),
+    PayerProof(PayerProof),
 }
 
 /// "This is me": the account, where its mailboxes are, and the newest entry of its log. Whoever scans it trusts it.
@@ -110,8 +117,26 @@ impl Link {
             DEVICE_GRANT => DeviceGrant::from_payload(payload).map(|grant| Self::DeviceGrant(Box::new(grant))),
             VERIFY => VerifyCode::from_payload(payload).map(Self::Verify),
             BILL => BillCode::from_payload(payload).map(Self::Bill),
+            PAYER_QUESTION => PayerQuestion::from_payload(payload).map(Self::PayerQuestion),
+            PAYER_PROOF => PayerProof::from_payload(payload).map(Self::PayerProof),
             _ => Err(ContentError::UpdateApp { what: "link" }),
         }
+    }
+}
+
+impl PayerQuestion {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        write(PAYER_QUESTION, &self.to_payload())
+    }
+}
+
+impl PayerProof {
+    /// The text of the link, for a QR code.
+    #[must_use]
+    pub fn to_link(&self) -> String {
+        write(PAYER_PROOF, &self.to_payload())
     }
 }
 

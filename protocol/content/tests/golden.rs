@@ -12,9 +12,9 @@ use comptoir_content::{
     AccountId, AccountKind, AccountLog, Amount, AnswerBody, AskPayment, Basis, BillCode, Body, Card, ContactCode,
     Content, ConversationId, Currency, DeviceCertificate, DeviceGrant, DeviceId, DeviceRequest, DeviceRole, Disclosure,
     Evidence, Genesis, Handoff, Hash, Invoice, InvoiceId, Line, LineKind, Link, LogEntry, LogHead, LogLink, Marks,
-    Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PaymentAnswer, PaymentId, PaymentRequest,
-    Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey, Statement, Tap, Text,
-    TillCertificate, Timestamp, TokenId, Uid, VerifyCode,
+    Needs, NotPaid, OrderId, OrderInfo, OrderPlaced, PartBody, Payee, PayerProof, PayerQuestion, PaymentAnswer,
+    PaymentId, PaymentRequest, Profile, QuickReply, Receipt, ReceiptFile, Refund, RefundId, Salt, Signed, SigningKey,
+    Statement, Tap, Text, TillCertificate, Timestamp, TokenId, Uid, VerifyCode,
 };
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, ReflectMessage as _, Value};
@@ -312,6 +312,14 @@ fn verify_code() -> VerifyCode {
     VerifyCode { account: merchant(), head: head(3), peer: AccountId([8; 20]), peer_head: head(1) }
 }
 
+fn payer_question() -> PayerQuestion {
+    PayerQuestion { merchant: merchant(), nonce: [5; 16], expires_at: Timestamp(1_800_000_300_000) }
+}
+
+fn payer_proof() -> PayerProof {
+    PayerProof::sign(&payer_question(), OrderId([6; 16]), &key(9))
+}
+
 fn samples() -> Vec<Sample> {
     let sample = |name, message, bytes| Sample { name, message, bytes };
     let mut samples: Vec<Sample> =
@@ -357,6 +365,8 @@ fn samples() -> Vec<Sample> {
     }
     samples.push(sample("link_contact", "ContactCode", payload_of(&code().to_link())));
     samples.push(sample("link_device_request", "DeviceRequest", payload_of(&device_request().to_link())));
+    samples.push(sample("link_payer_question", "PayerQuestion", payload_of(&payer_question().to_link())));
+    samples.push(sample("link_payer_proof", "PayerProof", payload_of(&payer_proof().to_link())));
     samples.push(sample("link_device_grant", "DeviceGrant", payload_of(&device_grant().to_link())));
     samples.push(sample("link_bill", "BillCode", payload_of(&bill_code().to_link())));
     samples.push(sample("link_verify", "VerifyCode", payload_of(&verify_code().to_link())));
@@ -394,6 +404,8 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
     let links = [
         ("contact.link", Link::Contact(code()), code().to_link()),
         ("device_request.link", Link::DeviceRequest(device_request()), device_request().to_link()),
+        ("payer_question.link", Link::PayerQuestion(payer_question()), payer_question().to_link()),
+        ("payer_proof.link", Link::PayerProof(payer_proof()), payer_proof().to_link()),
         ("device_grant.link", Link::DeviceGrant(Box::new(device_grant())), device_grant().to_link()),
         ("bill.link", Link::Bill(bill_code()), bill_code().to_link()),
         ("verify.link", Link::Verify(verify_code()), verify_code().to_link()),

@@ -242,6 +242,7 @@ impl World {
         let relay = self.dir.join(folder(RELAY_PLACE));
         std::fs::remove_dir_all(&relay).expect("its folder");
         copy_dir(&copy, &relay);
+        self.is_on_disk(RELAY_PLACE);
         std::fs::write(relay.join("RESTORED"), "").expect("a mark");
         self.relay_starts().await;
         true
@@ -264,6 +265,13 @@ impl World {
 
     fn is_dead(&self, place: usize) -> bool {
         self.sockets.get(&place).is_some_and(|socket| socket.disk.is_dead())
+    }
+
+    /// Files were put there by somebody who waited until they were.
+    fn is_on_disk(&self, place: usize) {
+        if let Some(socket) = self.sockets.get(&place) {
+            socket.disk.flushes();
+        }
     }
 
     /// True when the power of a place was cut some time.
@@ -317,6 +325,7 @@ impl World {
         let folder = self.dir.join(DEVICES[device]);
         std::fs::remove_dir_all(&folder).expect("its folder");
         copy_dir(&copy, &folder);
+        self.is_on_disk(device);
         self.starts(device).await;
         true
     }

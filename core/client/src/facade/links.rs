@@ -24,6 +24,10 @@ impl Client {
             Link::DeviceRequest(_) | Link::DeviceGrant(_) => {
                 Err(unreadable("this code links a device; it leads to nobody"))
             }
+            Link::PayerQuestion(_) => {
+                Err(ClientError::ask("link.payer_question", "a shop asks who paid: choose the receipt"))
+            }
+            Link::PayerProof(_) => Err(unreadable("this code is for a shop's till")),
         }
     }
 

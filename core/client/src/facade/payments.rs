@@ -1,14 +1,17 @@
 //! Paying, and receipts.
 
 use comptoir_content::{
-    AccountId, Amount, Currency, Hash, OrderId, OrderInfo, Part, PartBody, RECEIPT_FILE_MAGIC, ReceiptFile,
+    AccountId, Amount, Currency, Hash, Link, OrderId, OrderInfo, Part, PartBody, RECEIPT_FILE_MAGIC, ReceiptFile,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
+use comptoir_engine::payer::answer;
 use comptoir_engine::receipt::{Proven, Verdict, verify};
 
+use super::links::unreadable;
 use super::{Client, ClientError, LineView, PayChoice, ReceiptRow};
 use crate::actor::Input;
+use crate::error::TurnError;
 use crate::reads;
 use crate::turns::checkout::Tapped;
 
@@ -57,6 +60,21 @@ impl Client {
     /// [`ClientError::AskUser`] `receipt.unknown`.
     pub fn receipt_file(&self, order: OrderId, parts: Option<Vec<Part>>) -> Result<Vec<u8>, ClientError> {
         self.read(|db| reads::receipt_file(db, order, parts.as_deref()))
+    }
+
+    /// Proves at a counter that the holder of this phone paid an order: answers the code that the till shows with one to
+    /// show to the till. Only the device that paid can. Nothing is sent, and the answer is of use to this till only, once.
+    ///
+    /// # Errors
+    /// [`ClientError::AskUser`] `link.unreadable` when it is no such code, `receipt.unknown` when this device has no receipt
+    /// of the order or another one paid it, `payer.unproven` when another shop asks or the question is too old.
+    pub fn prove_payer(&self, order: OrderId, question: &str) -> Result<String, ClientError> {
+        let Link::PayerQuestion(question) = Link::parse(question).map_err(unreadable)? else {
+            return Err(unreadable("this code does not ask who paid"));
+        };
+        let (merchant, payer) = self.read(|db| reads::payer_of(db, order))?;
+        let proof = answer(&question, merchant, order, &payer, self.clock.now()).map_err(TurnError::from)?;
+        Ok(proof.to_link())
     }
 
     /// As [`verify_receipt`], and against what this device knows of the merchant's account besides.

@@ -17,6 +17,26 @@ pub struct ContactCode {
 }
 
 #[derive(Clone, PartialEq, Message)]
+pub struct PayerQuestion {
+    #[prost(bytes = "vec", tag = "1")]
+    pub merchant: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub nonce: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub expires_at: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub struct PayerProof {
+    #[prost(bytes = "vec", tag = "1")]
+    pub order: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub nonce: Vec<u8>,
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Message)]
 pub struct DeviceRequest {
     #[prost(bytes = "vec", tag = "1")]
     pub device: Vec<u8>,
