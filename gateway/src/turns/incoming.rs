@@ -2,12 +2,12 @@
 
 use comptoir_client::headless::{Incoming, TurnError, Tx};
 use comptoir_content::{
-    AnswerBody, AskPayment, Basis, Body, Invoice, InvoiceId, Line, LineKind, Needs, NotPaid, OrderPlaced,
-    PaymentAnswer, QuickReply, Signed, Text,
+    AnswerBody, AskPayment, Basis, Body, InvoiceId, Line, LineKind, NotPaid, OrderPlaced, PaymentAnswer, QuickReply,
+    Signed, Text,
 };
+use comptoir_engine::Refused;
 use comptoir_engine::order::{self, Decision, Taken};
-use comptoir_engine::payment::{Attempt, REQUEST_LIFE_MS, State};
-use comptoir_engine::{Refused, invoice};
+use comptoir_engine::payment::{Attempt, State};
 use comptoir_sqlcipher::rusqlite::params;
 
 use crate::catalogue::{Catalogue, Product};

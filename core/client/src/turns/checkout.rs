@@ -346,7 +346,7 @@ fn keep_receipt(
         .prepare_cached("SELECT chain FROM receipt ORDER BY seq DESC LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()?;
-    let chain = comptoir_content::Hash::of(&[last.unwrap_or_default(), hash].concat());
+    let chain = Hash::of(&[last.unwrap_or_default(), hash].concat());
     tx.sql
         .prepare_cached(
             "INSERT INTO receipt (hash, order_id, merchant, file, received_at, chain)
