@@ -11,7 +11,7 @@ use comptoir_client::{
 };
 use comptoir_tests::scenario::nothing_is_locked;
 use comptoir_tests::shop::types_card;
-use comptoir_tests::{PATIENCE, Person, Town};
+use comptoir_tests::{MINUTE_MS, PATIENCE, Person, Town};
 
 /// Hears changes, and keeps the list that they make.
 struct Ear {
@@ -397,4 +397,22 @@ async fn a_device_asks_with_the_same_keys_until_it_is_linked_and_is_linked_once(
     tablet.client.finish_link(&grant).await.unwrap();
     let again = tablet.client.finish_link(&grant).await.unwrap_err();
     assert_eq!(again.code(), "account.exists", "{again}");
+}
+
+#[tokio::test]
+async fn a_code_to_be_linked_is_good_once_and_not_for_long() {
+    let town = Town::new().await;
+    let alice = town.arrives("alice").await;
+    let tablet = town.open("alice-tablet");
+    let old = tablet.client.link_request().await.unwrap();
+    assert_eq!(tablet.client.link_request().await.unwrap(), old, "the same while it is good");
+    town.pass(16 * MINUTE_MS);
+    assert_eq!(alice.client.link_device(&old).await.unwrap_err().code(), "account.request_expired");
+    let request = tablet.client.link_request().await.unwrap();
+    assert_ne!(request, old);
+    let grant = alice.client.link_device(&request).await.unwrap();
+    assert_eq!(alice.client.link_device(&request).await.unwrap_err().code(), "account.request_used");
+    // A grant that was given in time is good also when it is read later.
+    town.pass(16 * MINUTE_MS);
+    tablet.client.finish_link(&grant).await.unwrap();
 }

@@ -9,12 +9,14 @@ use std::time::Instant;
 
 use crate::house::{House, Result};
 use crate::python::Environment;
-use crate::shells::{self, Missed, Outcome};
+use crate::shells::{self, Missed, Outcome, install};
 use crate::tidy;
 
 /// Programs by others that tests talk to: a stand-in for Stripe, Stripe's own library, stock SQLCipher,
 /// a reader of QR codes.
 const PEERS: [&str; 4] = ["localstripe==1.15.10", "stripe==16.1.0", "sqlcipher3-wheels==0.5.7", "zxing-cpp==3.1.1"];
+/// And one that comes as a Debian package: another reader of QR codes.
+const ZBAR: &str = "zbar-tools";
 /// Set to 1 where everything must have run: a step that is skipped then counts as one that failed.
 const NO_SKIPS: &str = "COMPTOIR_NO_SKIPS";
 
@@ -82,6 +84,13 @@ fn let_in_peers(house: &House, cargo: &mut Command) {
             println!("xtask: the peers of some tests could not be installed: {why}");
             cargo.env("COMPTOIR_PEER_MISSING", why);
         }
+    }
+    cargo.env_remove("COMPTOIR_ZBAR_MISSING");
+    if !install::is_there("zbarimg")
+        && let Err(why) = install::apt_get(&[ZBAR])
+    {
+        println!("xtask: {why}");
+        cargo.env("COMPTOIR_ZBAR_MISSING", why);
     }
 }
 

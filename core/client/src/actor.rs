@@ -17,8 +17,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use comptoir_content::{
-    AccountId, AccountKind, AccountLog, BillCode, ContactCode, ConversationId, DeviceCertificate, DeviceId, DeviceRole,
-    OrderId, PublicKey, Signed, SigningKey, Timestamp, Uid, VerifyCode,
+    AccountId, AccountKind, AccountLog, BillCode, ContactCode, ConversationId, DeviceCertificate, DeviceId,
+    DeviceRequest, DeviceRole, OrderId, Signed, SigningKey, Timestamp, Uid, VerifyCode,
 };
 use comptoir_engine::account::Account;
 use comptoir_engine::checkout::{SheetHint, State};
@@ -127,8 +127,7 @@ pub(crate) enum Input {
         reply: Reply<()>,
     },
     LinkDevice {
-        device: DeviceId,
-        key: PublicKey,
+        request: DeviceRequest,
         reply: Reply<(Account, Signed<DeviceCertificate>, String)>,
     },
     FinishLink {
@@ -342,8 +341,8 @@ impl Actor {
                 answer(reply, self.turn(|tx| checkout::sheet_closed(tx, order, hint)));
             }
             Input::AskNow { reply } => answer(reply, self.turn(checkout::ask_now)),
-            Input::LinkDevice { device, key, reply } => {
-                answer(reply, self.turn(|tx| account::link_device(tx, device, key)));
+            Input::LinkDevice { request, reply } => {
+                answer(reply, self.turn(|tx| account::link_device(tx, &request)));
             }
             Input::FinishLink { grant, reply } => {
                 let finished = self.turn(|tx| {

@@ -35,6 +35,7 @@ pub mod inbox;
 pub mod invoice;
 pub mod ledger;
 pub mod limits;
+pub mod linking;
 pub mod order;
 pub mod outbox;
 pub mod payer;

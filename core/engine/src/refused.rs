@@ -21,6 +21,10 @@ pub enum Refused {
     AccountThere,
     #[error("this is for another device, or too old: begin the linking again")]
     GrantDiffers,
+    #[error("this code is too old: show a new one on the device that is to be linked")]
+    RequestExpired,
+    #[error("this code has been used: show a new one on the device that is to be linked")]
+    RequestUsed,
     #[error("only the device that holds the account key can do this")]
     NoAccountKey,
     #[error("that is your own code")]
@@ -101,6 +105,8 @@ impl Refused {
             Self::ProfileSigner => "profile.signature",
             Self::AccountThere => "account.exists",
             Self::GrantDiffers => "account.grant",
+            Self::RequestExpired => "account.request_expired",
+            Self::RequestUsed => "account.request_used",
             Self::NoAccountKey => "account.no_key",
             Self::OwnCode => "contact.own_code",
             Self::CodeDiffers => "contact.code_differs",

@@ -11,6 +11,8 @@ use comptoir_qr::{
     SwissAddress, SwissBill, Symbol, Terminal, Tip, UpiLink, WriteError, read_picture, split,
 };
 
+#[path = "written/zbar.rs"]
+mod zbar;
 #[path = "written/zxing.rs"]
 mod zxing;
 
@@ -147,7 +149,7 @@ const DRAWN: [&str; 5] = ["merchant_pix_counter", "merchant_native_name", "epc",
 
 /// Our own links, from the golden files of `content`.
 fn links() -> Vec<(&'static str, String)> {
-    ["contact", "device_request", "device_grant"]
+    ["contact", "device_request", "device_grant", "verify", "bill"]
         .map(|name| {
             (name, fs::read_to_string(golden("content/v1").join(format!("{name}.link"))).unwrap().trim().to_owned())
         })
@@ -177,8 +179,8 @@ fn receipts_and_links_have_the_golden_bytes() {
     let parts = split(&receipt).unwrap();
     check("receipt_parts.txt", &parts.join("\n"));
     check("receipt_part_1.svg", &Symbol::of_text(&parts[0]).unwrap().svg());
-    // The third is as large as symbols get.
-    for (name, link) in links().into_iter().take(2) {
+    // A grant is as large as symbols get.
+    for (name, link) in links().into_iter().filter(|(name, _)| *name != "device_grant") {
         check(&format!("{name}.svg"), &Symbol::of_text(&link).unwrap().svg());
     }
     let (_, contact) = &links()[0];
@@ -268,30 +270,77 @@ fn a_code_with_a_logo_is_read() {
     assert!(Symbol::of_text("A").unwrap().png_with_logo(8, &logo).is_err(), "no room in the smallest");
 }
 
-#[test]
-fn a_reader_by_others_reads_everything_we_write() {
-    let mut zxing = zxing::Zxing::start();
-    let mut written: Vec<(String, Vec<u8>)> = Vec::new();
+/// A text or bytes, and a picture of them.
+type Written = (Vec<u8>, Vec<u8>);
+
+/// One of everything that we write.
+fn everything() -> Vec<Written> {
+    let mut written: Vec<Written> = Vec::new();
     for (_, text) in payments() {
         let symbol = Symbol::of_payment(&payment(&text)).unwrap();
-        written.push((text, symbol.png(3).unwrap()));
+        written.push((text.into_bytes(), symbol.png(3).unwrap()));
     }
     let receipt = fs::read(golden("content/v1/receipt.comptoir")).unwrap();
     for text in split(&receipt).unwrap().into_iter().chain(links().into_iter().map(|(_, link)| link)) {
         let symbol = Symbol::of_text(&text).unwrap();
-        written.push((text, symbol.png(3).unwrap()));
-    }
-    // Every version and every level that a text of some length comes to.
-    for len in (1..2900).step_by(31) {
-        let text: String = "Bakery: croissants & a coffee? 1234567890 ÀÉ".chars().cycle().take(len).collect();
-        if let Ok(symbol) = Symbol::of_text(&text) {
-            written.push((text, symbol.png(2).unwrap()));
-        }
+        written.push((text.into_bytes(), symbol.png(3).unwrap()));
     }
     let (_, contact) = &links()[0];
-    written.push((contact.clone(), Symbol::of_text_for_logo(contact).unwrap().png_with_logo(6, &croissant()).unwrap()));
+    let with_logo = Symbol::of_text_for_logo(contact).unwrap().png_with_logo(6, &croissant()).unwrap();
+    written.push((contact.clone().into_bytes(), with_logo));
+    written
+}
+
+/// Every version and every level that a text of some length comes to.
+fn of_all_sizes(step: usize) -> Vec<Written> {
+    let texts = (1..2900)
+        .step_by(step)
+        .map(|len| -> String { "Bakery: croissants & a coffee? 1234567890 ÀÉ".chars().cycle().take(len).collect() });
+    let written = texts.filter_map(|text| {
+        let symbol = Symbol::of_text(&text).ok()?;
+        Some((text.into_bytes(), symbol.png(2).unwrap()))
+    });
+    written.collect()
+}
+
+#[test]
+fn a_reader_by_others_reads_everything_we_write() {
+    let mut zxing = zxing::Zxing::start();
+    let written = [everything(), of_all_sizes(31)].concat();
     assert!(written.len() > 100);
-    for (text, png) in written {
-        assert_eq!(zxing.read(&png), [text]);
+    for (bytes, png) in written {
+        assert_eq!(zxing.read(&png), [String::from_utf8(bytes).unwrap()]);
+    }
+}
+
+#[test]
+fn another_reader_by_others_reads_the_same_bytes() {
+    // Text of every alphabet and kind of segment, and bytes that are no text.
+    let texts =
+        ["7", "0123456789", "A-Z 0-9 $%*+-./:", "a1B2c3", "Crème brûlée · 6,50 €", "最佳面包店", "क्रोइसां", "🥐"];
+    let texts = texts.map(|text| (text.as_bytes().to_vec(), Symbol::of_text(text).unwrap().png(3).unwrap()));
+    let all_bytes: Vec<u8> = (0..=255).collect();
+    let bytes = Symbol::of_bytes(&all_bytes).unwrap().png(3).unwrap();
+    let written = [everything(), of_all_sizes(211), texts.to_vec(), vec![(all_bytes, bytes)]].concat();
+    assert!(written.len() > 40);
+    for (bytes, png) in written {
+        assert_eq!(zbar::bytes(&png), bytes, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+/// It guesses at letters only where a symbol does not say which they are. Ours say so.
+#[test]
+fn another_reader_by_others_takes_our_letters_for_what_they_are() {
+    for text in ["Crème brûlée · 6,50 €", "最佳面包店", "क्रोइसां", "🥐", "é", "ｱｲｳ"]
+    {
+        assert_eq!(zbar::text(&Symbol::of_text(text).unwrap().png(3).unwrap()), text);
+    }
+    for text in payments().into_iter().map(|(_, text)| text) {
+        let png = Symbol::of_payment(&payment(&text)).unwrap().png(3).unwrap();
+        assert_eq!(zbar::text(&png), text);
+    }
+    // Its guesses, which are why we say it: UTF-8 and ISO 8859-1 that are not called that.
+    for (bytes, guess) in [("é".as_bytes(), "矇"), (b"Cr\xe8me", "Cr鋗e"), (b"\xb1\xb2\xb3", "ｱｲｳ")] {
+        assert_eq!(zbar::text(&Symbol::of_bytes(bytes).unwrap().png(3).unwrap()), guess);
     }
 }

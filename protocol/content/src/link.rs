@@ -7,7 +7,7 @@ use prost::Message as _;
 use crate::error::need;
 use crate::{
     AccountId, AccountKind, AccountLog, ContentError, DeviceId, Hash, LogHead, PayerProof, PayerQuestion, PublicKey,
-    proto,
+    Timestamp, proto,
 };
 
 const SCHEME: &str = "COMPTOIR:";
@@ -18,6 +18,8 @@ const VERIFY: char = 'V';
 const BILL: char = 'I';
 const PAYER_QUESTION: char = 'Q';
 const PAYER_PROOF: char = 'A';
+/// Of what is too large for one code: `comptoir-qr` puts it together.
+const PART: char = 'P';
 const CHECKSUM_LEN: usize = 4;
 /// A link is at most this long, in characters.
 const LINK_CHARS_MAX: usize = 2048;
@@ -73,6 +75,8 @@ pub struct DeviceRequest {
     pub device: DeviceId,
     /// The key that its certificate will name.
     pub key: PublicKey,
+    /// By the clock of the device that asks.
+    pub expires_at: Timestamp,
 }
 
 /// The answer to a [`DeviceRequest`]: everything the new device needs to be part of the account. No secret is in it.
@@ -101,6 +105,9 @@ impl Link {
         let kind = letters.next().ok_or(ContentError::field("link", "cut off"))?;
         if kind != DEVICE_GRANT && text.len() > LINK_CHARS_MAX {
             return Err(ContentError::field("link", "too long"));
+        }
+        if kind == PART {
+            return Err(ContentError::field("link", "one of several codes: the others are needed too"));
         }
         let bytes = BASE32_NOPAD
             .decode(letters.as_str().as_bytes())
@@ -177,14 +184,22 @@ impl DeviceRequest {
     /// The text of the link, for a QR code.
     #[must_use]
     pub fn to_link(&self) -> String {
-        let payload = proto::DeviceRequest { device: self.device.0.to_vec(), key: self.key.0.to_vec() };
+        let payload = proto::DeviceRequest {
+            device: self.device.0.to_vec(),
+            key: self.key.0.to_vec(),
+            expires_at_ms: self.expires_at.0,
+        };
         write(DEVICE_REQUEST, &payload.encode_to_vec())
     }
 
     fn from_payload(payload: &[u8]) -> Result<Self, ContentError> {
         let request = proto::DeviceRequest::decode(payload)
             .map_err(|error| ContentError::Unreadable { what: "device request", reason: error.to_string() })?;
-        Ok(Self { device: DeviceId::from_slice(&request.device)?, key: PublicKey::from_slice("key", &request.key)? })
+        Ok(Self {
+            device: DeviceId::from_slice(&request.device)?,
+            key: PublicKey::from_slice("key", &request.key)?,
+            expires_at: Timestamp(request.expires_at_ms),
+        })
     }
 }
 

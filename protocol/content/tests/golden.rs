@@ -295,7 +295,7 @@ fn code() -> ContactCode {
 }
 
 fn device_request() -> DeviceRequest {
-    DeviceRequest { device: DeviceId([3; 16]), key: key(3).public() }
+    DeviceRequest { device: DeviceId([3; 16]), key: key(3).public(), expires_at: NOW }
 }
 
 fn device_grant() -> DeviceGrant {
@@ -440,6 +440,13 @@ fn what_is_said_has_the_golden_bytes_and_is_read_from_them() {
 fn only_a_shop_has_bills() {
     let of_a_person = BillCode { shop: code(), ..bill_code() };
     assert!(Link::parse(&of_a_person.to_link()).unwrap_err().to_string().contains("not a business"));
+}
+
+#[test]
+fn a_part_is_called_one_of_several() {
+    let part = std::fs::read_to_string(folder().join("../../qr/v1/receipt_parts.txt")).unwrap();
+    let refused = Link::parse(part.lines().next().unwrap()).unwrap_err().to_string();
+    assert!(refused.contains("the others are needed too"), "{refused}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! More than one device for an account.
 
-use comptoir_content::{DeviceGrant, DeviceId, DeviceRequest, Link, Signed, SigningKey};
+use comptoir_content::{DeviceGrant, DeviceId, Link, Signed, SigningKey};
 
 use super::links::unreadable;
 use super::{Client, ClientError, Identity};
@@ -9,7 +9,7 @@ use crate::actor::{FinishLink, Input};
 #[cfg_attr(feature = "uniffi", uniffi::export)]
 impl Client {
     /// On a new device: makes its keys, and the code by which it asks to be linked, to be scanned by the device that holds
-    /// the account key. The same code again until it was granted.
+    /// the account key. Good for ten minutes, and once: the same code again until then, and another one after.
     ///
     /// # Errors
     /// [`ClientError::AskUser`] `account.exists` when this device has an account.
@@ -17,8 +17,7 @@ impl Client {
         if self.identity()?.is_some() {
             return Err(ClientError::ask("account.exists", "this device belongs to an account already"));
         }
-        let (device, key) = self.link_keys().await?;
-        Ok(DeviceRequest { device, key: key.public() }.to_link())
+        Ok(self.turn(crate::turns::account::link_request).await?.to_link())
     }
 
     /// On the device with the account key: takes the device that asks into the account. Gives the code that the new device
@@ -26,12 +25,12 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::AskUser`] `link.unreadable` when it is no such code, `account.no_key` when this device does not hold
-    /// the account key.
+    /// the account key, `account.request_expired` or `account.request_used` when the new device has to show another code.
     pub async fn link_device(&self, request: &str) -> Result<String, ClientError> {
-        let Link::DeviceRequest(DeviceRequest { device, key }) = Link::parse(request).map_err(unreadable)? else {
+        let Link::DeviceRequest(request) = Link::parse(request).map_err(unreadable)? else {
             return Err(unreadable("this code does not ask to be linked"));
         };
-        let (account, certificate, relay) = self.ask(|reply| Input::LinkDevice { device, key, reply }).await?;
+        let (account, certificate, relay) = self.ask(|reply| Input::LinkDevice { request, reply }).await?;
         Ok(DeviceGrant { relay, certificate: certificate.encode(), log: account.log().clone() }.to_link())
     }
 

@@ -1,11 +1,12 @@
 //! Turns about this device's own account: creating it, being known to the relay, linking a sibling device.
 
 use comptoir_content::{
-    AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, PublicKey, Signed, SigningKey,
+    AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRequest, DeviceRole, Genesis, Signed, SigningKey,
     Statement, TillCertificate, Timestamp,
 };
 use comptoir_engine::Refused;
 use comptoir_engine::account::Account;
+use comptoir_engine::linking::{self, REQUEST_LIFE_MS};
 use comptoir_engine::session::make_key_package;
 use comptoir_sqlcipher::rusqlite::params;
 use comptoir_wire as wire;
@@ -275,12 +276,13 @@ pub(crate) fn log_appended(tx: &mut Tx<'_>, len: u64) -> Result<(), TurnError> {
 /// Certifies a sibling device: it is written into the log, the relay is told, and it is invited into all conversations.
 pub(crate) fn link_device(
     tx: &mut Tx<'_>,
-    device: DeviceId,
-    key: PublicKey,
+    request: &DeviceRequest,
 ) -> Result<(Account, Signed<DeviceCertificate>, String), TurnError> {
     let me = tx.me_row()?.ok_or(TurnError::NotFound { what: "account" })?;
     let account_key = me.account_key.ok_or(Refused::NoAccountKey)?;
     let mut account = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
+    linking::check(request, &account, tx.now)?;
+    let DeviceRequest { device, key, .. } = *request;
     let role = match account.kind {
         AccountKind::Person => DeviceRole::Person,
         AccountKind::Business => DeviceRole::Merchant,
@@ -345,25 +347,48 @@ pub(crate) fn finish_link(
     Ok(account)
 }
 
-/// Where the keys wait of a device that is to be linked: its id and the seed of its key.
+/// Where the keys wait of a device that is to be linked: its id, the seed of its key, and until when it asks with them.
 const LINK_KEYS: &str = "link.keys";
+const LINK_KEYS_LEN: usize = 16 + 32 + 8;
 
 /// The keys with which this device asks to be linked: the same ones until it is.
 pub(crate) fn link_keys(tx: &mut Tx<'_>) -> Result<(DeviceId, SigningKey), TurnError> {
     if tx.me_row()?.is_some() {
         return Err(Refused::AccountThere.into());
     }
-    let stored = tx.kv(LINK_KEYS)?.map(Zeroizing::new);
-    let mut bytes = Zeroizing::new([0; 48]);
-    match stored.filter(|stored| stored.len() == bytes.len()) {
-        Some(stored) => bytes.copy_from_slice(&stored),
-        None => {
-            bytes[..16].copy_from_slice(&tx.new_id());
-            bytes[16..].copy_from_slice(&*Zeroizing::new(tx.random.bytes::<32>()));
-            tx.set_kv(LINK_KEYS, &*bytes)?;
-        }
+    let (device, key, _) = stored_keys(tx)?.ok_or(Refused::GrantDiffers)?;
+    Ok((device, key))
+}
+
+/// What a new device shows to be linked: the same until it expires, then with other keys.
+pub(crate) fn link_request(tx: &mut Tx<'_>) -> Result<DeviceRequest, TurnError> {
+    if tx.me_row()?.is_some() {
+        return Err(Refused::AccountThere.into());
     }
-    let (device, seed) = bytes.split_first_chunk::<16>().expect("48 bytes hold 16");
-    let seed: [u8; 32] = seed.try_into().expect("48 less 16 bytes");
-    Ok((DeviceId(*device), SigningKey::from_seed(seed)))
+    let shown = stored_keys(tx)?.filter(|(_, _, expires_at)| *expires_at > tx.now);
+    let (device, key, expires_at) = match shown {
+        Some(shown) => shown,
+        None => {
+            let (device, key) = (DeviceId(tx.new_id()), tx.random.key());
+            let expires_at = tx.now.plus_ms(REQUEST_LIFE_MS);
+            let mut bytes = Zeroizing::new([0; LINK_KEYS_LEN]);
+            bytes[..16].copy_from_slice(&device.0);
+            bytes[16..48].copy_from_slice(&*key.to_seed());
+            bytes[48..].copy_from_slice(&expires_at.0.to_be_bytes());
+            tx.set_kv(LINK_KEYS, &*bytes)?;
+            (device, key, expires_at)
+        }
+    };
+    Ok(DeviceRequest { device, key: key.public(), expires_at })
+}
+
+fn stored_keys(tx: &Tx<'_>) -> Result<Option<(DeviceId, SigningKey, Timestamp)>, TurnError> {
+    let stored = tx.kv(LINK_KEYS)?.map(Zeroizing::new);
+    let Some((device, rest)) = stored.as_ref().and_then(|stored| stored.split_first_chunk::<16>()) else {
+        return Ok(None);
+    };
+    let corrupt = || TurnError::Corrupt { what: "request to be linked" };
+    let (seed, expires_at) = rest.split_first_chunk::<32>().ok_or_else(corrupt)?;
+    let expires_at = i64::from_be_bytes(expires_at.try_into().map_err(|_| corrupt())?);
+    Ok(Some((DeviceId(*device), SigningKey::from_seed(*seed), Timestamp(expires_at))))
 }

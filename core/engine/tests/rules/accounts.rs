@@ -1,11 +1,13 @@
 //! What an account may say of itself, and who may say it.
 
 use comptoir_content::{
-    AccountId, AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRole, Genesis, Hash, Signed, SigningKey,
-    Statement, TillCertificate,
+    AccountId, AccountKind, AccountLog, DeviceCertificate, DeviceId, DeviceRequest, DeviceRole, Genesis, Hash, Signed,
+    SigningKey, Statement, TillCertificate,
 };
+use comptoir_engine::Refused;
 use comptoir_engine::account::{Account, LogRefused, TillVerdict, safety_number};
-use comptoir_engine::limits::LOG_ENTRIES_MAX;
+use comptoir_engine::limits::{LOG_ENTRIES_MAX, SKEW_MS};
+use comptoir_engine::linking::{self, REQUEST_LIFE_MS};
 
 use crate::bakery::*;
 
@@ -161,6 +163,27 @@ fn a_log_is_a_chain_of_its_own_and_not_without_end() {
     let mut log = long.log().clone();
     log.links.push(long.next_link(next(10), &key(10), NOW));
     assert_eq!(Account::read(&log), Err(LogRefused::TooLong { max: LOG_ENTRIES_MAX }));
+}
+
+#[test]
+fn a_request_to_be_linked_is_good_once_and_for_ten_minutes() {
+    let mut account = open(AccountKind::Person, 10);
+    let asks = |device: u8, key_of: u8, left_ms: i64| {
+        let (device, key) = (DeviceId([device; 16]), key(key_of).public());
+        DeviceRequest { device, key, expires_at: NOW.plus_ms(left_ms) }
+    };
+    for left in [1 - SKEW_MS, 0, REQUEST_LIFE_MS, REQUEST_LIFE_MS + SKEW_MS] {
+        assert_eq!(linking::check(&asks(5, 5, left), &account, NOW), Ok(()), "{left}");
+    }
+    for left in [-SKEW_MS, REQUEST_LIFE_MS + SKEW_MS + 1, i64::MIN, i64::MAX] {
+        assert_eq!(linking::check(&asks(5, 5, left), &account, NOW), Err(Refused::RequestExpired), "{left}");
+    }
+    let certificate = certificate(&account, 5, DeviceRole::Person);
+    say(&mut account, Statement::DeviceAdded(Signed::sign(&certificate, &key(10))), &key(10)).unwrap();
+    for (device, key_of) in [(5, 5), (5, 6), (6, 5)] {
+        assert_eq!(linking::check(&asks(device, key_of, 1), &account, NOW), Err(Refused::RequestUsed));
+    }
+    assert_eq!(linking::check(&asks(6, 6, 1), &account, NOW), Ok(()));
 }
 
 #[test]

@@ -42,6 +42,8 @@ pub struct DeviceRequest {
     pub device: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub key: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub expires_at_ms: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
