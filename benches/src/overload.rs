@@ -202,7 +202,9 @@ async fn spell(load: Arc<Load>, lines: Vec<Line>, relay: u32, watch: Duration) -
     sleep(watch / 4).await;
     let (began, before, cpu) = (Instant::now(), load.counts(), meters::cpu_of_process(relay)?);
     let mut memory = meters::resident_bytes(relay)?;
-    while began.elapsed() < watch {
+    // On a disk that is slow for a moment, a short look sees nothing at all.
+    let nothing_yet = || count(&load.delivered) as f64 <= before[1] && began.elapsed() < PATIENCE;
+    while began.elapsed() < watch || nothing_yet() {
         sleep(watch / 100).await;
         memory = memory.max(meters::resident_bytes(relay)?);
     }
