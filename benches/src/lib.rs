@@ -9,6 +9,7 @@
 //! - [`opening`], [`page`], [`search`], [`commit`]: a phone's store with 1,000 chats and 100,000 messages.
 //! - [`turns`]: what sending and receiving cost the one writer.
 //! - [`mailboxes`], [`sockets`], [`idle`]: the relay's store, its whole path, and a connection that says nothing.
+//! - [`overload`], [`reconnect`]: the relay when too much is asked of it, and when everybody comes at once.
 //! - [`languages`]: what a call costs from another language.
 //! - [`qr`]: codes in pictures and in frames of a camera.
 //! - [`binary`]: what one has to download.
@@ -21,8 +22,10 @@ pub mod idle;
 pub mod languages;
 pub mod mailboxes;
 pub mod opening;
+pub mod overload;
 pub mod page;
 pub mod qr;
+pub mod reconnect;
 pub mod search;
 pub mod sockets;
 pub mod turns;
@@ -82,7 +85,7 @@ pub struct Bench {
 }
 
 /// All of them, in the order of the table.
-pub const BENCHES: [Bench; 11] = [
+pub const BENCHES: [Bench; 13] = [
     Bench { name: "opening", about: "open a store of 1,000 chats and list the first of them", run: opening::run },
     Bench { name: "page", about: "a page of 50 messages out of 100,000", run: page::run },
     Bench { name: "search", about: "find words in 100,000 messages", run: search::run },
@@ -91,6 +94,8 @@ pub const BENCHES: [Bench; 11] = [
     Bench { name: "mailboxes", about: "the relay's store: deposit, fetch, acknowledge", run: mailboxes::run },
     Bench { name: "sockets", about: "the whole relay: accept, deliver, acknowledge", run: sockets::run },
     Bench { name: "idle", about: "memory of a connection that says nothing", run: idle::run },
+    Bench { name: "overload", about: "three times as much as the relay can do", run: overload::run },
+    Bench { name: "reconnect", about: "everybody comes back to a relay that was killed", run: reconnect::run },
     Bench { name: "languages", about: "the library through Python, Kotlin and Swift", run: languages::run },
     Bench { name: "qr", about: "codes read in pictures and in frames of a camera", run: qr::run },
     Bench { name: "binary", about: "size of the program", run: binary::run },

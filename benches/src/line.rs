@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use comptoir_content::{AccountId, ConversationId};
 use comptoir_wire::{
-    DeviceId, Envelope, EnvelopeKind, LOG_CONTEXT, NewAccount, Reply, Request, SignedEntry, Uid, auth_input, limits,
-    signature_input,
+    DeviceId, Envelope, EnvelopeKind, Item, LOG_CONTEXT, NewAccount, Reply, Request, SignedEntry, Uid, auth_input,
+    limits, signature_input,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use ring::digest::{SHA256, digest};
@@ -85,8 +85,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Connects, creates the account when it is `new`, and opens the mailbox.
+    /// Connects, creates the account when it is `new`, and opens the mailbox, which is empty.
     pub(crate) async fn open(address: SocketAddr, device: &Device, new: bool) -> Result<Self> {
+        let (line, waited) = Self::arrive(address, device, new).await?;
+        crate::opening::expect(waited.len(), 0)?;
+        Ok(line)
+    }
+
+    /// Connects, creates the account when it is `new`, opens the mailbox and takes what waited in it.
+    pub(crate) async fn arrive(address: SocketAddr, device: &Device, new: bool) -> Result<(Self, Vec<Item>)> {
         let mut request = format!("ws://{address}{}", limits::PATH).into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", limits::SUBPROTOCOL.parse()?);
         let stream = TcpStream::connect(address).await?;
@@ -109,9 +116,13 @@ impl Line {
             Reply::Welcome(_) => {}
             other => return Err(format!("{other:?} instead of a welcome").into()),
         }
-        match line.next().await? {
-            Reply::CaughtUp { .. } => Ok(line),
-            other => Err(format!("{other:?} in an empty mailbox").into()),
+        let mut waited = Vec::new();
+        loop {
+            match line.next().await? {
+                Reply::Delivery(items) => waited.extend(items),
+                Reply::CaughtUp { .. } => return Ok((line, waited)),
+                other => return Err(format!("{other:?} before the end of the mailbox").into()),
+            }
         }
     }
 

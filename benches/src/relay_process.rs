@@ -38,7 +38,7 @@ pub(crate) struct RelayProcess {
     pub(crate) address: SocketAddr,
     pub(crate) id: u32,
     _input: ChildStdin,
-    _process: Child,
+    process: Child,
 }
 
 impl RelayProcess {
@@ -54,7 +54,12 @@ impl RelayProcess {
         let line = BufReader::new(output).lines().next_line().await?.ok_or("the relay did not start")?;
         let address = line.strip_prefix(LISTENING).ok_or("the relay said something else")?.parse()?;
         let id = process.id().ok_or("the relay ended")?;
-        Ok(Self { address, id, _input: process.stdin.take().ok_or("no input")?, _process: process })
+        Ok(Self { address, id, _input: process.stdin.take().ok_or("no input")?, process })
+    }
+
+    /// Ends it without warning.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        Ok(self.process.kill().await?)
     }
 
     pub(crate) fn url(&self) -> String {

@@ -38,7 +38,20 @@ fn check(names: &[&str]) {
 #[cfg(target_os = "linux")]
 #[test]
 fn every_bench_does_its_work() {
-    check(&["opening", "page", "search", "commit", "turns", "mailboxes", "sockets", "idle", "languages", "qr"]);
+    check(&[
+        "opening",
+        "page",
+        "search",
+        "commit",
+        "turns",
+        "mailboxes",
+        "sockets",
+        "idle",
+        "overload",
+        "reconnect",
+        "languages",
+        "qr",
+    ]);
 }
 
 #[test]

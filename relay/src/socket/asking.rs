@@ -10,7 +10,7 @@ use comptoir_wire::{DeviceId, ErrorCode, Limits, Refusal, Reply, Request, Welcom
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::Close;
 use super::requests::{Served, refuse, serve, unavailable};
@@ -24,6 +24,8 @@ use crate::store::{Mailbox, RelayStore};
 /// Frames of a guest, and frames that are none, before the connection ends.
 const GUEST_FRAMES_MAX: u32 = 64;
 const BAD_FRAMES_MAX: u32 = 16;
+/// Who is told to come back within this is not read until then. Who has to wait for longer may want something else.
+const UNREAD_MAX: Duration = Duration::from_secs(2);
 
 /// Who is asking.
 pub(super) enum Asker {
@@ -40,6 +42,8 @@ struct Asking<S> {
     guest: Option<OwnedSemaphorePermit>,
     guest_frames: u32,
     bad_frames: u32,
+    /// Until then, what the device sends stays in its socket.
+    unread_until: Option<Instant>,
 }
 
 pub(super) async fn ask<S: RelayStore>(
@@ -64,6 +68,7 @@ pub(super) async fn ask<S: RelayStore>(
         guest: Some(guest),
         guest_frames: 0,
         bad_frames: 0,
+        unread_until: None,
     };
     let ending = asking.converse(&mut stream).await;
     let shared = Arc::clone(&asking.shared);
@@ -98,6 +103,13 @@ impl<S: RelayStore> Asking<S> {
         let authenticated_by = Instant::now() + patience;
         let idle = Duration::from_millis(self.shared.config.limits.idle_ms);
         loop {
+            if let Some(until) = self.unread_until.take() {
+                tokio::select! {
+                    biased;
+                    close = self.line.closed() => return close,
+                    () = sleep_until(until) => {}
+                }
+            }
             let (deadline, late) = match self.asker {
                 Asker::Guest { .. } => (authenticated_by, Close::Unauthenticated),
                 Asker::Device { .. } => (Instant::now() + idle, Close::Slow),
@@ -154,7 +166,10 @@ impl<S: RelayStore> Asking<S> {
         }
         match serve(&self.shared, &self.line, &self.asker, request).await {
             Served::Silently => Ok(()),
-            Served::Answer(reply) => self.answer(id, reply).await,
+            Served::Answer(reply) => {
+                self.unread_until = unread_for(&reply).map(|wait| Instant::now() + wait);
+                self.answer(id, reply).await
+            }
             Served::Removed(removed) => {
                 self.answer(id, Reply::Done).await?;
                 self.shared.hub.close(removed, Close::Removed);
@@ -195,9 +210,17 @@ impl<S: RelayStore> Asking<S> {
         // Attached first, then read: a deposit in between wakes this line, and a removal in between ends it.
         self.shared.hub.attach(device, &self.line);
         let opened = self.shared.store.open_mailbox(device, self.shared.clock.now_ms()).await;
-        let Ok(Some(mailbox)) = opened else {
-            self.shared.hub.detach(device, &self.line);
-            return Err(if opened.is_ok() { Close::Removed } else { Close::Failed });
+        let mailbox = match opened {
+            Ok(Some(mailbox)) => mailbox,
+            Ok(None) => {
+                self.shared.hub.detach(device, &self.line);
+                return Err(Close::Removed);
+            }
+            Err(error) => {
+                self.shared.hub.detach(device, &self.line);
+                self.answer(id, unavailable(&error)).await?;
+                return Err(Close::Failed);
+            }
         };
         self.asker = Asker::Device { device, account: known.account, visit: mailbox.visit };
         self.guest = None;
@@ -219,6 +242,15 @@ impl<S: RelayStore> Asking<S> {
         }
         self.answers.send(Tell::Answer(reply.encode(id))).await.map_err(|_| Close::Ended)
     }
+}
+
+/// How long one who hears this is not read. To read and refuse costs nearly as much as to serve, so a relay that has too much
+/// to do would do nothing else, if those whom it refuses asked again at once.
+fn unread_for(reply: &Reply) -> Option<Duration> {
+    let Reply::Refused(Refusal { code: ErrorCode::Unavailable, retry_after_ms, .. }) = reply else {
+        return None;
+    };
+    Some(Duration::from_millis(*retry_after_ms)).filter(|wait| *wait <= UNREAD_MAX)
 }
 
 /// What a device is told when its mailbox is open.
@@ -252,4 +284,23 @@ fn is_too_large(error: &axum::Error) -> bool {
         source = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn who_is_refused_because_there_is_too_much_is_not_read_for_a_moment() {
+        let wait = unread_for(&unavailable(&StoreError::Busy)).unwrap();
+        assert!((Duration::from_secs(1)..=UNREAD_MAX).contains(&wait), "{wait:?}");
+        let check = |code, retry_after_ms| {
+            assert_eq!(unread_for(&Reply::Refused(Refusal { code, detail: String::new(), retry_after_ms })), None);
+        };
+        // What is too much for one account says nothing of what else its device may want.
+        check(ErrorCode::RateLimited, 1_000);
+        check(ErrorCode::Unavailable, 60_000);
+        assert_eq!(unread_for(&Reply::Done), None);
+    }
 }

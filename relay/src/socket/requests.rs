@@ -15,7 +15,8 @@ use crate::membership::between;
 use crate::server::{SWEEP_EVERY, Shared};
 use crate::store::{Commit, Created, Opening, Rate, RelayStore, Removed, Sender, Spent, StoreError};
 
-/// How long to wait when the store is busy or failed.
+/// How long to wait at least when the store is busy or failed; at most twice as long, so that those who were refused together
+/// do not come back together.
 const RETRY_AFTER_MS: u64 = 1_000;
 
 pub(super) enum Served {
@@ -37,7 +38,8 @@ pub(super) fn unavailable(error: &StoreError) -> Reply {
         tracing::error!(%error, source = std::error::Error::source(error), "not stored");
     }
     let detail = "the relay cannot store anything right now".to_owned();
-    Reply::Refused(Refusal { code: ErrorCode::Unavailable, detail, retry_after_ms: RETRY_AFTER_MS })
+    let retry_after_ms = RETRY_AFTER_MS + crate::below(RETRY_AFTER_MS);
+    Reply::Refused(Refusal { code: ErrorCode::Unavailable, detail, retry_after_ms })
 }
 
 fn limited(retry_after_ms: u64) -> Reply {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use comptoir_relay::{Clock, Config, Relay, StartError, StoreError, Tls};
-use comptoir_wire::{Claimed, DepositStatus, ErrorCode, Reply, Request};
+use comptoir_relay::{Clock, Config, Rate, Relay, StartError, StoreError, Tls};
+use comptoir_wire::{Claimed, DepositStatus, Envelope, ErrorCode, Gate, Reply, Request};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 
-use crate::support::{Line, Person, World, contains, deposit, envelope, soon, statuses, uid};
+use crate::support::{Line, MINUTE_MS, Person, World, contains, deposit, envelope, soon, statuses, uid};
 
 #[tokio::test]
 async fn a_shutdown_tells_everybody_and_loses_nothing_accepted() {
@@ -100,6 +100,44 @@ async fn a_relay_restored_from_a_copy_says_so_once() {
     world.start().await;
     let (_, again) = world.arrive_with(&bob, 1).await;
     assert_eq!(again.incarnation, after.incarnation, "the file is gone");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_an_hour_wrong_for_a_while_loses_nothing_and_refuses_nobody() {
+    const HOUR_MS: i64 = 60 * MINUTE_MS;
+    for wrong_ms in [-HOUR_MS, HOUR_MS] {
+        let world = World::with(|config| config.quotas.envelopes = Rate { burst: 5, refill_ms: 60_000 }).await;
+        let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+        let mut at_bob = world.arrive(&bob).await;
+        let gate = Request::SetGate { peer: alice.account(), gate: Gate::Window };
+        assert_eq!(at_bob.ask(gate).await, Reply::Done);
+        drop(at_bob);
+        let mut at_alice = world.arrive(&alice).await;
+        // Each time all that the quota has, through a gate that stays open for a day, to be kept for two hours.
+        let send = |first: u64| Request::Deposit {
+            envelopes: (first..first + 5)
+                .map(|n| Envelope { urgent: true, ttl_s: 2 * 60 * 60, ..envelope(&bob, n) })
+                .collect(),
+        };
+        let first = at_alice.ask(send(1)).await;
+        assert_eq!(statuses(first.clone()), [DepositStatus::Accepted; 5]);
+        assert_eq!(at_alice.refused(send(6)).await.code, ErrorCode::RateLimited);
+        world.later(wrong_ms);
+        world.relay().sweep().await.unwrap();
+        assert_eq!(statuses(at_alice.ask(send(6)).await), [DepositStatus::Accepted; 5], "{wrong_ms}");
+        world.later(-wrong_ms);
+        world.relay().sweep().await.unwrap();
+        assert_eq!(statuses(at_alice.ask(send(11)).await), [DepositStatus::Accepted; 5], "{wrong_ms}");
+        // What is said twice, across the jumps, is known, with the time of its first acceptance.
+        world.later(HOUR_MS / 2);
+        let Reply::Deposited(mut known) = first else { panic!("outcomes") };
+        known.iter_mut().for_each(|one| one.status = DepositStatus::Duplicate);
+        assert_eq!(at_alice.ask(send(1)).await, Reply::Deposited(known));
+        let mut at_bob = world.arrive(&bob).await;
+        let (items, seq) = at_bob.catch_up().await;
+        let got: Vec<_> = items.iter().map(|item| (item.seq, item.envelope.uid)).collect();
+        assert_eq!((got, seq), ((1..=15).map(|n| (n, uid(n))).collect(), 15));
+    }
 }
 
 #[tokio::test]

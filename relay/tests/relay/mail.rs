@@ -140,6 +140,56 @@ async fn the_newest_socket_of_a_device_wins() {
 }
 
 #[tokio::test]
+async fn a_newer_socket_gets_all_that_the_older_one_had_not_acknowledged() {
+    let world = World::open().await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    let mut older = world.arrive(&bob).await;
+    let mut at_alice = world.arrive(&alice).await;
+    for round in 0..10 {
+        let (head, acked) = (10 * (round + 1), 5 * round);
+        assert_eq!(statuses(at_alice.ask(deposit(&bob, head - 9..=head)).await), [Accepted; 10]);
+        let mut newer = world.arrive(&bob).await;
+        let (items, seq) = newer.catch_up().await;
+        assert_eq!((seqs(&items), seq), ((acked + 1..=head).collect::<Vec<_>>(), head));
+        assert!(items.iter().all(|item| item.envelope.uid == uid(item.seq)));
+        newer.ack(acked + 5).await;
+        assert_eq!(older.end().await, 4409);
+        older = newer;
+    }
+}
+
+#[tokio::test]
+async fn of_two_sockets_that_a_device_opens_at_once_one_stays_and_misses_nothing() {
+    let world = World::open().await;
+    let [alice, bob] = ["Alice", "Bob"].map(Person::new);
+    drop(world.arrive(&bob).await);
+    let mut at_alice = world.arrive(&alice).await;
+    for round in 0..10 {
+        let [mut one, mut other] = [world.line().await, world.line().await];
+        let mut ids = [0; 2];
+        for (line, id) in [&mut one, &mut other].into_iter().zip(&mut ids) {
+            let request = bob.authenticate(&line.nonce, &line.address.clone(), 256);
+            *id = line.tell(request).await;
+        }
+        let asked = at_alice.tell(deposit(&bob, [round + 1])).await;
+        // The first of them may be let in before it reads why it has to go.
+        let (first, second) = tokio::join!(one.answer_or_end(ids[0]), other.answer_or_end(ids[1]));
+        let mut left = match (first, second) {
+            (Ok(Reply::Welcome(_)), Ok(Reply::Welcome(_))) => tokio::select! {
+                end = one.answer_or_end(u64::MAX) => { assert_eq!(end, Err(4409)); other }
+                end = other.answer_or_end(u64::MAX) => { assert_eq!(end, Err(4409)); one }
+            },
+            (Err(4409), Ok(Reply::Welcome(_))) => other,
+            (Ok(Reply::Welcome(_)), Err(4409)) => one,
+            heard => panic!("{heard:?}"),
+        };
+        assert_eq!(statuses(at_alice.answer(asked).await), [Accepted]);
+        assert_eq!(seqs(&left.deliveries(1).await), [round + 1]);
+        left.ack(round + 1).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_in_flight_stays_within_the_window() {
     let world = World::open().await;
     let [alice, bob] = ["Alice", "Bob"].map(Person::new);

@@ -106,7 +106,7 @@ impl RelayStore for SqliteStore {
 
     async fn remove_device(&self, account: AccountId, device: DeviceId, now_ms: i64) -> Result<Removed, StoreError> {
         let ask = move |tx: &_| accounts::remove_device(tx, account, device, now_ms);
-        self.writer.write("removing a device", OPERATION_BYTES, ask).await
+        self.writer.settle("removing a device", OPERATION_BYTES, ask).await
     }
 
     async fn log_head(&self, account: AccountId) -> Result<Option<LogHead>, StoreError> {
@@ -177,13 +177,13 @@ impl RelayStore for SqliteStore {
 
     async fn open_mailbox(&self, device: DeviceId, now_ms: i64) -> Result<Option<Mailbox>, StoreError> {
         let ask = move |tx: &_| mailbox::open(tx, device, now_ms);
-        self.writer.write("opening a mailbox", OPERATION_BYTES, ask).await
+        self.writer.settle("opening a mailbox", OPERATION_BYTES, ask).await
     }
 
     async fn leave_mailbox(&self, device: DeviceId, visit: u64, owed_at_ms: i64) -> Result<(), StoreError> {
         let within_ms = self.retention.knock_within_ms;
         let ask = move |tx: &_| push::leave(tx, device, visit, owed_at_ms, within_ms);
-        self.writer.write("leaving a mailbox", OPERATION_BYTES, ask).await
+        self.writer.settle("leaving a mailbox", OPERATION_BYTES, ask).await
     }
 
     async fn here(&self) -> Result<Vec<(DeviceId, u64)>, StoreError> {
@@ -202,12 +202,12 @@ impl RelayStore for SqliteStore {
             return Ok(DueWakeUps { now: Vec::new(), next_at_ms });
         }
         let ask = move |tx: &_| push::take_due(tx, now_ms, again_at_ms, max);
-        self.writer.write("handing out wake-ups", OPERATION_BYTES, ask).await
+        self.writer.settle("handing out wake-ups", OPERATION_BYTES, ask).await
     }
 
     async fn knocked(&self, wake_up: WakeUp, knocked: Knocked) -> Result<(), StoreError> {
         let ask = move |tx: &_| push::knocked(tx, &wake_up, knocked);
-        self.writer.write("settling a wake-up", OPERATION_BYTES, ask).await
+        self.writer.settle("settling a wake-up", OPERATION_BYTES, ask).await
     }
 
     async fn fetch(
@@ -224,7 +224,7 @@ impl RelayStore for SqliteStore {
     async fn ack(&self, acks: Vec<(DeviceId, u64)>) -> Result<(), StoreError> {
         let bytes = acks.len() * OPERATION_BYTES;
         let ask = move |tx: &_| acks.iter().try_for_each(|(device, upto)| mailbox::ack(tx, *device, *upto));
-        self.writer.write("acknowledging", bytes, ask).await
+        self.writer.settle("acknowledging", bytes, ask).await
     }
 
     async fn open_generation(&self, opening: Opening, now_ms: i64) -> Result<Ordered, StoreError> {
@@ -249,11 +249,11 @@ impl RelayStore for SqliteStore {
     async fn expire(&self, now_ms: i64, rows_max: u32) -> Result<Expired, StoreError> {
         let keep_ms = self.retention.keep_ms;
         let ask = move |tx: &_| upkeep::expire(tx, now_ms, keep_ms, rows_max);
-        self.writer.write("expiring", OPERATION_BYTES, ask).await
+        self.writer.settle("expiring", OPERATION_BYTES, ask).await
     }
 
     async fn health(&self) -> Result<Health, StoreError> {
-        self.writer.write("touching the disk", OPERATION_BYTES, upkeep::touch).await?;
+        self.writer.settle("touching the disk", OPERATION_BYTES, upkeep::touch).await?;
         let counted = self.readers.read("counting", upkeep::count).await?;
         let done = self.writer.done();
         Ok(Health {

@@ -3,6 +3,9 @@
 //! It takes what is waiting, up to 256 operations or 1 MiB, runs it in one transaction, and answers when that
 //! transaction is on the disk. No timer: while one group syncs, the next one gathers.
 //! A group that fails is run again one by one, so that one bad operation does not take its neighbours down.
+//!
+//! What would wait too long is refused at once. The last part of the room is kept for what lets go of something: a relay that
+//! has too much must still take the acknowledgements that make it less.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +22,9 @@ const GROUP_OPERATIONS_MAX: usize = 256;
 const GROUP_BYTES_MAX: usize = 1024 * 1024;
 const WAITING_OPERATIONS_MAX: usize = 8_192;
 const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Of these, kept for what [`Writer::settle`] is asked.
+const KEPT_OPERATIONS: usize = WAITING_OPERATIONS_MAX / 4;
+const KEPT_BYTES: usize = WAITING_BYTES_MAX / 4;
 
 /// What the writer did since it started.
 #[derive(Debug, Default)]
@@ -118,6 +124,20 @@ impl Writer {
         T: Send + 'static,
         F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
+        // Looked at without a lock: a few more than that may slip in, and there is room for them.
+        let left_bytes = self.bytes.available_permits().saturating_sub(KEPT_BYTES);
+        if bytes > left_bytes || self.waiting() >= (WAITING_OPERATIONS_MAX - KEPT_OPERATIONS) as u64 {
+            return Err(StoreError::Busy);
+        }
+        self.settle(doing, bytes, ask).await
+    }
+
+    /// As [`Self::write`], for what makes less of something, and for who arrives or leaves: it is taken while more is refused.
+    pub(super) async fn settle<T, F>(&self, doing: &'static str, bytes: usize, ask: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let room = u32::try_from(bytes.clamp(1, WAITING_BYTES_MAX)).map_err(|_| StoreError::Busy)?;
         let room = Arc::clone(&self.bytes).try_acquire_many_owned(room).map_err(|_| StoreError::Busy)?;
@@ -209,6 +229,9 @@ fn commit(db: &mut Connection, group: &mut [Job], done: &Done) -> rusqlite::Resu
 
 #[cfg(test)]
 mod tests {
+    use futures_util::stream::FuturesUnordered;
+    use futures_util::{FutureExt as _, StreamExt as _};
+
     use super::*;
 
     fn insert(n: i64) -> impl FnMut(&Connection) -> rusqlite::Result<i64> + Send + 'static {
@@ -276,7 +299,7 @@ mod tests {
     async fn too_much_waiting_is_refused_and_nothing_is_lost() {
         let (_dir, writer) = writer();
         let (go, gate) = std::sync::mpsc::channel::<()>();
-        let half = WAITING_BYTES_MAX / 2 + 1;
+        let half = (WAITING_BYTES_MAX - KEPT_BYTES) / 2 + 1;
         let gate = writer.write("wait", half, move |_| {
             gate.recv().ok();
             Ok(0)
@@ -290,6 +313,49 @@ mod tests {
         assert!(gate.is_ok());
         assert!(matches!(over, Err(StoreError::Busy)));
         assert_eq!(writer.write("insert", half, insert(1)).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn no_more_operations_wait_than_allowed_and_the_last_places_are_for_what_lets_go() {
+        let (_dir, writer) = writer();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let mut held = Box::pin(writer.write("wait", 0, move |_| {
+            gate.recv().ok();
+            Ok(0)
+        }));
+        // Once the thread has taken it, it does not wait any more.
+        assert!(held.as_mut().now_or_never().is_none());
+        while writer.waiting() > 0 {
+            std::thread::yield_now();
+        }
+        let writer = &writer;
+        let fill = async |most: usize, settles: bool| {
+            let ask = async move || {
+                let nothing = |_: &Connection| Ok(());
+                if settles {
+                    writer.settle("settle", 0, nothing).await
+                } else {
+                    writer.write("write", 0, nothing).await
+                }
+            };
+            let mut all: FuturesUnordered<_> = (0..=most).map(|_| Box::pin(ask())).collect();
+            // The only one that ends is the one that was too many.
+            assert!(matches!(all.next().await, Some(Err(StoreError::Busy))));
+            assert_eq!(all.len(), most);
+            drop(all);
+        };
+        // Whoever asked does not wait for the answer; what was asked is done all the same.
+        fill(WAITING_OPERATIONS_MAX - KEPT_OPERATIONS, false).await;
+        fill(KEPT_OPERATIONS, true).await;
+        assert_eq!(writer.waiting(), WAITING_OPERATIONS_MAX as u64);
+        drop(go);
+        assert!(held.await.is_ok());
+        while writer.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(writer.write("write", 0, |_| Ok(())).await.is_ok());
+        assert_eq!(writer.done().operations.load(Ordering::Relaxed), WAITING_OPERATIONS_MAX as u64 + 2);
+        assert_eq!(writer.bytes.available_permits(), WAITING_BYTES_MAX);
     }
 
     #[tokio::test]
