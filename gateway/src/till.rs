@@ -112,11 +112,11 @@ pub(crate) fn tell(tx: &mut Tx<'_>, row: &AttemptRow, answer: Signed<PaymentAnsw
     tx.say(row.conversation, Body::PaymentAnswer(answer), Some(Basis::Order(row.order))).map(drop)
 }
 
-/// An invoice of this till, with the product that it is for when it is out of the catalogue.
-pub(crate) fn invoice(
-    db: &rusqlite::Connection,
-    hash: Hash,
-) -> Result<Option<(Signed<Invoice>, Option<String>)>, TurnError> {
+/// An invoice, and the product that it is for.
+type Sold = (Signed<Invoice>, Option<String>);
+
+/// An invoice of this till. One that was made at the counter is for no product of the catalogue.
+pub(crate) fn invoice(db: &rusqlite::Connection, hash: Hash) -> Result<Option<Sold>, TurnError> {
     let found: Option<(Vec<u8>, Option<String>)> = db
         .prepare_cached("SELECT signed, product FROM invoice WHERE hash = ?1")?
         .query_row([hash.0], |row| Ok((row.get(0)?, row.get(1)?)))

@@ -17,6 +17,7 @@
 //! ```
 
 mod bits;
+mod cross;
 mod decoder;
 mod detect;
 mod finder;

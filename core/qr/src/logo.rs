@@ -1,6 +1,9 @@
 //! A logo in the middle of a symbol. What it covers is lost, so it is measured in what error correction can bear: no block
 //! of codewords loses more than half of what it could repair, and no pattern that readers look for is touched.
 
+use std::fmt::Write as _;
+
+use data_encoding::BASE64;
 use image::codecs::png::PngEncoder;
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, RgbImage, RgbaImage};
@@ -8,10 +11,14 @@ use image::{DynamicImage, ExtendedColorType, ImageEncoder as _, RgbImage, RgbaIm
 use crate::luma::Plane;
 use crate::modules::{each_data_module, function_modules};
 use crate::read::{decode, read_picture};
-use crate::render::{MAX_PNG_SIDE, luma};
+use crate::render::{MAX_PNG_SIDE, Picture, luma};
 use crate::write::{Level, QUIET_ZONE, Symbol, WriteError};
 use crate::{decoder, scan};
 
+/// Pixels per module at which the picture of an SVG is read back.
+const SVG_JUDGED_AT: u32 = 4;
+/// A logo in an SVG has no more pixels to a side: it is small however large the code is printed.
+const SVG_LOGO_SIDE: u32 = 512;
 /// The light frame around the logo, in modules.
 const RIM: usize = 1;
 /// The smallest logo, in modules: less is a speck.
@@ -117,19 +124,58 @@ impl Symbol {
         imageops::replace(&mut picture, &logo, start, start);
 
         let gray = DynamicImage::from(picture.clone()).into_luma8();
-        let said = |symbol: &[u8]| {
-            let plane = Plane::new(symbol, plain.side, plain.side, plain.side);
-            plane.map_or_else(|_| Vec::new(), scan::plain)
-        };
-        match (said(gray.as_raw()).as_slice(), said(&plain.luma).as_slice()) {
-            ([with], [without]) if with.content.bytes == without.content.bytes => {}
-            _ => return Err(WriteError::DoesNotReadBack),
+        if !reads_as_before(gray.as_raw(), &plain) {
+            return Err(WriteError::DoesNotReadBack);
         }
         let mut png = Vec::new();
         PngEncoder::new(&mut png)
             .write_image(picture.as_raw(), plain.side, plain.side, ExtendedColorType::Rgb8)
             .map_err(|error| WriteError::Encoder(Box::new(error)))?;
         Ok(png)
+    }
+
+    /// As [`Symbol::png_with_logo`], and scales freely: the logo is in the file, nothing is external.
+    ///
+    /// # Errors
+    /// As [`Symbol::png_with_logo`].
+    pub fn svg_with_logo(&self, logo: &[u8]) -> Result<String, WriteError> {
+        // The same modules, square and rim at a size of its own: what is read there is read at others.
+        self.png_with_logo(SVG_JUDGED_AT, logo)?;
+        let side = side(self.version(), self.level()).ok_or(WriteError::NoRoomForLogo { size_bytes: 0 })?;
+        let logo = decode(logo).map_err(WriteError::Logo)?;
+        let is_large = logo.width().max(logo.height()) > SVG_LOGO_SIDE;
+        let logo = if is_large { logo.resize(SVG_LOGO_SIDE, SVG_LOGO_SIDE, FilterType::Triangle) } else { logo };
+        let logo = logo.into_rgba8();
+        let mut png = Vec::new();
+        PngEncoder::new(&mut png)
+            .write_image(logo.as_raw(), logo.width(), logo.height(), ExtendedColorType::Rgba8)
+            .map_err(|error| WriteError::Encoder(Box::new(error)))?;
+        let full = (self.side() + 2 * QUIET_ZONE) as usize;
+        let (covered, rim) = (side + 2 * RIM, RIM);
+        let start = (full - covered) / 2;
+        let mut svg = self.svg();
+        svg.truncate(svg.len() - "</svg>".len());
+        write!(
+            svg,
+            "<rect x=\"{start}\" y=\"{start}\" width=\"{covered}\" height=\"{covered}\" fill=\"#fff\"/>\
+             <image x=\"{inner}\" y=\"{inner}\" width=\"{side}\" height=\"{side}\" href=\"data:image/png;base64,{}\"/></svg>",
+            BASE64.encode(&png),
+            inner = start + rim,
+        )
+        .expect("writing to a string does not fail");
+        Ok(svg)
+    }
+}
+
+/// Whether a symbol with something in its middle is read as it was without.
+pub(crate) fn reads_as_before(with: &[u8], plain: &Picture) -> bool {
+    let said = |symbol: &[u8]| {
+        let plane = Plane::new(symbol, plain.side, plain.side, plain.side);
+        plane.map_or_else(|_| Vec::new(), scan::plain)
+    };
+    match (said(with).as_slice(), said(&plain.luma).as_slice()) {
+        ([with], [without]) => with.content.bytes == without.content.bytes,
+        _ => false,
     }
 }
 

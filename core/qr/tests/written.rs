@@ -304,6 +304,41 @@ fn of_all_sizes(step: usize) -> Vec<Written> {
 }
 
 #[test]
+fn a_swiss_bill_with_its_cross_is_read() {
+    let mut zxing = zxing::Zxing::start();
+    let short = SwissBill { message: None, bill_information: None, alternatives: Vec::new(), debtor: None, ..swiss() };
+    let long = SwissBill { alternatives: vec!["x".repeat(100), "y".repeat(100)], ..swiss() };
+    for bill in [short, swiss(), long] {
+        let text = bill.write().unwrap();
+        let symbol = Symbol::of_payment(&payment(&text)).unwrap();
+        for scale in [2, 3, 8] {
+            let png = symbol.png_with_swiss_cross(scale).unwrap();
+            assert_ne!(png, symbol.png(scale).unwrap());
+            assert_eq!(read_picture(&png).unwrap()[0].bytes, text.as_bytes());
+            assert_eq!(zxing.read(&png), std::slice::from_ref(&text));
+            // The cross lies on an alignment pattern, which this one needs.
+            let is_hidden = (7..=13).contains(&symbol.version());
+            assert_eq!(zbar::found(&png), (!is_hidden).then(|| text.clone().into_bytes()));
+        }
+    }
+    let symbol = Symbol::of_payment(&payment(&swiss().write().unwrap())).unwrap();
+    check("swiss_cross.svg", &symbol.svg_with_swiss_cross().unwrap());
+    assert!(symbol.png_with_swiss_cross(0).is_err());
+}
+
+#[test]
+fn a_logo_in_an_svg_is_in_the_file() {
+    let (_, contact) = &links()[0];
+    let symbol = Symbol::of_text_for_logo(contact).unwrap();
+    let svg = symbol.svg_with_logo(&croissant()).unwrap();
+    assert!(svg.contains("href=\"data:image/png;base64,iVBORw0KGgo") && svg.ends_with("/></svg>"), "{svg}");
+    assert_eq!(svg.matches("http").count(), 1, "the name of SVG itself");
+    let code = Symbol::of_text("LOGO").unwrap().png(8).unwrap();
+    assert!(matches!(symbol.svg_with_logo(&code), Err(WriteError::LogoIsACode)));
+    assert!(Symbol::of_text("A").unwrap().svg_with_logo(&croissant()).is_err(), "no room in the smallest");
+}
+
+#[test]
 fn a_reader_by_others_reads_everything_we_write() {
     let mut zxing = zxing::Zxing::start();
     let written = [everything(), of_all_sizes(31)].concat();
