@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use crate::random::Random;
 use crate::store::Question;
 use crate::turns::account::Login;
 use crate::turns::flush::Sent;
@@ -108,9 +109,8 @@ pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: im
             }
             End::Lost(lost) => {
                 tell(News::Lost(lost));
-                let wait = BACK_OFF_MIN.saturating_mul(1 << failures.min(9)).min(BACK_OFF_MAX);
+                let until = Instant::now() + back_off(failures, Random::new().number());
                 failures = failures.saturating_add(1);
-                let until = Instant::now() + wait;
                 loop {
                     tokio::select! {
                         () = sleep_until(until) => break,
@@ -127,6 +127,13 @@ pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: im
             }
         }
     }
+}
+
+/// How long to stay away after so many failures in a row: twice as long each time, less a random part of up to a half. All
+/// devices of a relay lose their lines at once when it falls, and should not be back at once.
+fn back_off(failures: u32, random: u32) -> Duration {
+    let full = BACK_OFF_MIN.saturating_mul(1 << failures.min(9)).min(BACK_OFF_MAX);
+    full - full.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
 }
 
 enum End {
@@ -300,6 +307,22 @@ async fn next(socket: &mut Socket) -> Result<wire::Reply, End> {
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(_) | Err(_)) | None => return Err(End::Lost(Lost::Network)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_cut_off_together_comes_back_one_after_the_other() {
+        let waits: Vec<Duration> = (0..=4).map(|part| back_off(0, u32::MAX / 4 * part)).collect();
+        assert!(waits.is_sorted_by(|earlier, later| earlier > later), "{waits:?}");
+        for failures in 0..40 {
+            let full = BACK_OFF_MIN.saturating_mul(1 << failures.min(9)).min(BACK_OFF_MAX);
+            assert_eq!(back_off(failures, 0), full);
+            assert!(back_off(failures, u32::MAX) >= full / 2);
         }
     }
 }
