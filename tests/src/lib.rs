@@ -215,6 +215,16 @@ impl Town {
         Setting { clock: Some(self.clock()), extension: None }
     }
 
+    /// Alice has written `first` to Bob, and he has read it.
+    pub async fn two_who_talk(&self, first: &str) -> (Person, Person, ConversationId) {
+        let (alice, bob) = (self.arrives("alice").await, self.arrives("bob").await);
+        bob.syncs().await;
+        let chat = alice.meets(&bob).await;
+        alice.says(chat, first).await;
+        bob.sees(chat, &[format!("you: {first}").as_str()]).await;
+        (alice, bob, chat)
+    }
+
     /// A new person with an account.
     pub async fn arrives(&self, name: &str) -> Person {
         let person = self.open(name);

@@ -14,11 +14,7 @@ use comptoir_wire::{Claimed, DeviceId, EnvelopeKind, Item, Reply};
 /// Alice and Bob have talked, through a relay that will not stay honest.
 async fn two_who_talk() -> (Town, Tape, Person, Person, ConversationId) {
     let (town, tape) = Town::with_a_tap().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "one").await;
-    bob.sees(chat, &["you: one"]).await;
+    let (alice, bob, chat) = town.two_who_talk("one").await;
     alice.mine_is(chat, BubbleState::Delivered).await;
     bob.syncs().await;
     alice.syncs().await;

@@ -32,21 +32,10 @@ async fn shows(shower: &Person, peer: AccountId) -> String {
     scanned(&shower.until("the keys of the other side", |me| me.client.verify_code(peer).ok()).await)
 }
 
-/// Alice and Bob have said hello.
-async fn two_who_talk(town: &Town) -> (Person, Person, ConversationId) {
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    alice.syncs().await;
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "Bonjour").await;
-    bob.sees(chat, &["you: Bonjour"]).await;
-    (alice, bob, chat)
-}
-
 #[tokio::test]
 async fn two_people_verify_each_other_by_codes() {
     let town = Town::new().await;
-    let (alice, bob, chat) = two_who_talk(&town).await;
+    let (alice, bob, chat) = town.two_who_talk("Bonjour").await;
     let (her, him) = (account(&alice), account(&bob));
     // Offline, as in a cellar: everything that is compared is on the two devices.
     alice.client.disconnect().unwrap();
@@ -97,7 +86,7 @@ async fn a_lookalike_is_not_verified_by_the_code_of_whom_it_imitates() {
 #[tokio::test]
 async fn a_key_that_was_replaced_is_verified_anew_once_it_has_come() {
     let town = Town::new().await;
-    let (alice, bob, _) = two_who_talk(&town).await;
+    let (alice, bob, _) = town.two_who_talk("Bonjour").await;
     let (her, him) = (account(&alice), account(&bob));
     alice.client.open_link(&shows(&bob, her).await).await.unwrap();
     bob.client.turn(replace_account_key).await.unwrap();
@@ -117,7 +106,7 @@ async fn a_key_that_was_replaced_is_verified_anew_once_it_has_come() {
 #[tokio::test]
 async fn who_stole_an_account_is_given_away_by_the_code_of_its_owner() {
     let town = Town::new().await;
-    let (alice, bob, _) = two_who_talk(&town).await;
+    let (alice, bob, _) = town.two_who_talk("Bonjour").await;
     let (her, him) = (account(&alice), account(&bob));
     let his_code = shows(&bob, her).await;
     bob.client.shutdown().unwrap();

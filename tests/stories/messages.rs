@@ -8,11 +8,7 @@ use comptoir_tests::{DAY_MS, MINUTE_MS, Person, Town};
 #[tokio::test]
 async fn a_message_reaches_bob_and_the_marks_come_back() {
     let town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "Bonjour Bob").await;
-    bob.sees(chat, &["you: Bonjour Bob"]).await;
+    let (alice, bob, chat) = town.two_who_talk("Bonjour Bob").await;
     alice.mine_is(chat, BubbleState::Delivered).await;
     assert_eq!(bob.chats()[0].unread, 1);
     bob.client.mark_read(chat, None).await.unwrap();
@@ -44,11 +40,7 @@ async fn the_first_message_waits_while_bob_is_offline_for_days() {
 #[tokio::test]
 async fn what_is_written_offline_goes_out_when_the_relay_is_back() {
     let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "before").await;
-    bob.sees(chat, &["you: before"]).await;
+    let (alice, bob, chat) = town.two_who_talk("before").await;
     town.stop_relay().await;
     alice.says(chat, "while it was away").await;
     alice.client.shutdown().unwrap();
@@ -85,12 +77,7 @@ async fn two_who_write_first_at_once_end_up_in_one_thread() {
 #[tokio::test]
 async fn two_devices_of_one_account_read_the_same_thread() {
     let town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    alice.syncs().await;
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "before the tablet").await;
-    bob.sees(chat, &["you: before the tablet"]).await;
+    let (alice, bob, chat) = town.two_who_talk("before the tablet").await;
 
     let tablet = alice.links(&town, "alice-tablet").await;
     tablet.syncs().await;
@@ -174,11 +161,7 @@ async fn many_messages_written_before_the_first_meeting_all_arrive() {
 #[tokio::test]
 async fn a_relay_that_lost_its_memory_is_told_again() {
     let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "before").await;
-    bob.sees(chat, &["you: before"]).await;
+    let (alice, bob, chat) = town.two_who_talk("before").await;
     alice.syncs().await;
     bob.syncs().await;
     town.stop_relay().await;
@@ -195,11 +178,7 @@ async fn a_relay_that_lost_its_memory_is_told_again() {
 #[tokio::test]
 async fn two_devices_linked_while_offline_both_take_part() {
     let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "Bonjour").await;
-    bob.sees(chat, &["you: Bonjour"]).await;
+    let (alice, bob, chat) = town.two_who_talk("Bonjour").await;
     town.stop_relay().await;
     let mut others = Vec::new();
     for name in ["bob-tablet", "bob-laptop"] {
@@ -233,11 +212,7 @@ async fn two_devices_linked_while_offline_both_take_part() {
 #[tokio::test]
 async fn a_phone_that_fell_behind_for_good_begins_again() {
     let town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "Bonjour").await;
-    bob.sees(chat, &["you: Bonjour"]).await;
+    let (alice, bob, chat) = town.two_who_talk("Bonjour").await;
     alice.mine_is(chat, BubbleState::Delivered).await;
     bob.syncs().await;
     bob.client.shutdown().unwrap();

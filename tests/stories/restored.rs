@@ -6,11 +6,7 @@ use comptoir_tests::{MINUTE_MS, Restored, Town, copy_dir};
 #[tokio::test]
 async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
     let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "one").await;
-    bob.sees(chat, &["you: one"]).await;
+    let (alice, bob, chat) = town.two_who_talk("one").await;
     alice.syncs().await;
     bob.syncs().await;
     town.copy_relay().await;
@@ -37,11 +33,7 @@ async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
 #[tokio::test]
 async fn a_restored_relay_that_is_marked_loses_nothing_even_while_bob_is_away() {
     let mut town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "zero").await;
-    bob.sees(chat, &["you: zero"]).await;
+    let (alice, bob, chat) = town.two_who_talk("zero").await;
     town.pass(MINUTE_MS);
     alice.says(chat, "one").await;
     bob.sees(chat, &["you: zero", "you: one"]).await;
@@ -111,11 +103,7 @@ async fn a_restored_relay_is_given_again_what_it_had_accepted_and_lost() {
 #[tokio::test]
 async fn a_phone_that_had_only_sent_since_its_copy_notices_it() {
     let town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "one").await;
-    bob.sees(chat, &["you: one"]).await;
+    let (alice, bob, chat) = town.two_who_talk("one").await;
     alice.mine_is(chat, BubbleState::Delivered).await;
     bob.syncs().await;
     bob.client.shutdown().unwrap();

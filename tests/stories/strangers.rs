@@ -16,11 +16,7 @@ fn forged(link: &str, forge: impl FnOnce(&mut ContactCode)) -> String {
 #[tokio::test]
 async fn a_forged_code_of_somebody_known_changes_nothing() {
     let town = Town::new().await;
-    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
-    bob.syncs().await;
-    let chat = alice.meets(&bob).await;
-    alice.says(chat, "Bonjour").await;
-    bob.sees(chat, &["you: Bonjour"]).await;
+    let (alice, bob, chat) = town.two_who_talk("Bonjour").await;
 
     let other_past = forged(&bob.link(), |code| code.head.hash = Hash::of(b"another past"));
     let refused = alice.client.add_contact(&other_past).await.unwrap_err();

@@ -1,5 +1,6 @@
 //! A disk that fails when a test says so: power that is cut with writes still in its cache, room that runs out, operations
-//! that answer with an error, or do not answer until the test lets them. It lies over SQLite's own files, for everything below a folder that a test names.
+//! that answer with an error, or do not answer until the test lets them. It lies over SQLite's own files, for everything below
+//! a folder that a test names.
 //!
 //! Whatever was written since a file was last synced is in the cache. When the power is cut, the cache is lost in part: of
 //! each file some of these writes are there, whole, by sectors, or not at all, in any combination. What was synced stays.
