@@ -4,6 +4,7 @@ mod ballast;
 mod kept;
 mod known;
 mod mls;
+mod outbox;
 mod rows;
 mod search;
 mod tx;
@@ -21,9 +22,8 @@ pub(crate) use kept::given_back;
 pub(crate) use known::Known;
 pub use mls::MlsStoreError;
 pub(crate) use mls::TxProvider;
-pub(crate) use rows::{
-    AccountRow, ConversationRow, NewMessage, OutboxRow, kind_named, log_from_blob, read_account, read_me,
-};
+pub(crate) use outbox::OutboxRow;
+pub(crate) use rows::{AccountRow, ConversationRow, NewMessage, kind_named, log_from_blob, read_account, read_me};
 pub(crate) use search::{INDEX_BATCH, index_pending, search, waiting};
 pub(crate) use tx::Effect;
 pub use tx::Tx;
