@@ -2,7 +2,8 @@
 //!
 //! The best is looked for with deposits that wait for each other's answers, as in [`crate::sockets`]. Then every device
 //! begins deposits at fixed times, whatever became of those before, up to a number of unanswered ones. One that is refused
-//! and told when to come back keeps what it has until then, as the client does, or does not care. What counts is what was accepted and delivered; when it is over, exactly what was accepted must have been delivered.
+//! and told when to come back keeps what it has until then, as the client does, or does not care. What counts is what was
+//! accepted and delivered; when it is over, exactly what was accepted must have been delivered.
 //!
 //! Both ends share this machine's cores, and senders who ask three times as often use more of them. So the share is also told
 //! for each second of processor time that the relay had.
