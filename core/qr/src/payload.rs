@@ -218,8 +218,8 @@ impl Payment {
         match &self.payload {
             Payload::Merchant(code) => names::of(code),
             Payload::Upi(link) => link.fields(),
-            Payload::Epc(transfer) => transfer.fields(),
-            Payload::Swiss(bill) => bill.fields(),
+            Payload::Epc(transfer) => transfer.fields(&self.raw),
+            Payload::Swiss(bill) => bill.fields(&self.raw),
         }
     }
 }
@@ -254,6 +254,13 @@ fn filled(line: &str, field: &str, max: usize) -> Result<Option<String>, Refused
         return Err(Refused::field(field, "it holds a control character"));
     }
     Ok((!line.is_empty()).then(|| line.to_owned()))
+}
+
+/// The lines that say how a payload is written, as they stand in it, and what it says in the others.
+fn headed(raw: &[u8], said: &[String], head: usize, names: &[&'static str]) -> Vec<Field> {
+    let raw = String::from_utf8_lossy(raw);
+    let said = said.iter().skip(head).map(String::as_str);
+    numbered(&lines(&raw, head).into_iter().take(head).chain(said).collect::<Vec<_>>(), names)
 }
 
 fn numbered(lines: &[&str], names: &[&'static str]) -> Vec<Field> {

@@ -315,3 +315,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_payload_of_lines_says_everything_it_holds_and_how_it_is_written() {
+    let said = |text: &str| -> Vec<String> {
+        let fields = payment(text).fields();
+        fields.iter().map(|field| format!("{} {} {}", field.place, field.name, field.value)).collect()
+    };
+    let epc = "BCD\r\n001\r\n1\r\nSCT\r\nBPOTBEB1\r\nRed Cross\r\nBE72000000001616\r\nEUR1.5\r\nCHAR";
+    let read = [
+        "1 service_tag BCD",
+        "2 version 001",
+        "3 character_set 1",
+        "4 identification SCT",
+        "5 bic BPOTBEB1",
+        "6 name Red Cross",
+        "7 iban BE72000000001616",
+        "8 amount EUR1.50",
+        "9 purpose CHAR",
+    ];
+    assert_eq!(said(epc), read);
+    let swiss = "SPC\n0200\n1\nCH4431999123000889012\nS\nMax Muster & Söhne\nMusterstrasse\n123\n8000\nSeldwyla\nCH\n\n\n\n\n\n\n\n\
+        50.00\nCHF\n\n\n\n\n\n\n\nQRR\n210000000003139471430009017\n\nEPD";
+    assert_eq!(
+        said(swiss)[..4],
+        ["1 format SPC", "2 version 0200", "3 character_set 1", "4 iban CH4431999123000889012"]
+    );
+}

@@ -1,7 +1,7 @@
 //! A credit transfer in euro: twelve lines (EPC069-12).
 
 use super::iban::{is_creditor_reference, is_iban};
-use super::{Currency, Field, Money, Refused, charset, filled, lines, numbered};
+use super::{Currency, Field, Money, Refused, charset, filled, headed, lines};
 
 /// A transfer that a European banking app fills in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,10 +161,7 @@ impl EpcTransfer {
         ]
     }
 
-    pub(super) fn fields(&self) -> Vec<Field> {
-        let lines = self.lines();
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        // The first four say what it is and how it was written; the rest is what it says.
-        numbered(&lines, &NAMES).split_off(4)
+    pub(super) fn fields(&self, raw: &[u8]) -> Vec<Field> {
+        headed(raw, &self.lines(), 4, &NAMES)
     }
 }

@@ -1,7 +1,7 @@
 //! The Swiss QR-bill: thirty-one lines and up to three more.
 
 use super::iban::{holds_swiss_check, is_creditor_reference, is_iban};
-use super::{Currency, Field, Money, Refused, filled, lines, numbered};
+use super::{Currency, Field, Money, Refused, filled, headed, lines};
 
 /// The payment part of a Swiss bill.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -229,11 +229,8 @@ impl SwissBill {
         lines
     }
 
-    pub(super) fn fields(&self) -> Vec<Field> {
-        let lines = self.lines();
-        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-        // The first three say how it is written.
-        numbered(&lines, &NAMES).split_off(3)
+    pub(super) fn fields(&self, raw: &[u8]) -> Vec<Field> {
+        headed(raw, &self.lines(), 3, &NAMES)
     }
 }
 
