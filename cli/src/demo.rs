@@ -346,6 +346,8 @@ fn go_on(out: &Out, town: &Town, relay_url: &str) {
          {program} --dir {alice} read bakery\n  {program} --dir {alice} tap bakery Baguette\n  \
          {program} --dir {alice} pay bakery --card \"{CARD}\"\n  {program} --dir {alice} receipts\n\n\
          as the Bakery\n  {program} gateway orders --shop {bakery}\n  {program} gateway ledger --shop {bakery}\n  \
+         {program} gateway bill --shop {bakery} --title \"Table 4\" --line 2:120:Croissant    # Alice: open CODE\n  \
+         {program} gateway ask-payer --shop {bakery}        # Alice: receipt prove ORDER CODE; then: gateway redeem CODE\n  \
          {program} refund --shop {bakery} ORDER        # one that `orders` shows\n\n\
          as somebody new\n  {program} --dir {}/bob account create --relay {relay_url}\n  \
          {program} --dir {}/bob contact add --image {}/bakery-code.png",

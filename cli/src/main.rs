@@ -308,6 +308,7 @@ enum ReceiptCommand {
     /// Prove at a counter that one paid: answer the till's code with one to show to the till.
     #[command(after_help = "Example:\n  comptoir receipt prove ord_… COMPTOIR:Q…")]
     Prove {
+        /// One that `receipts` shows.
         order: String,
         /// The till's code.
         question: String,
