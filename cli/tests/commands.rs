@@ -240,6 +240,7 @@ async fn a_person_in_a_terminal_buys_breakfast() {
     assert_eq!((&books["balanced"], &books["chain_holds"]), (&true.into(), &true.into()));
 
     a_bill_at_the_counter_is_paid(&town, &alice);
+    who_paid_is_handed_the_order(&town, &alice);
 
     let number = person(&alice, &["verify", "bakery", "--confirm"]).json();
     assert_eq!(number["safety_number"].as_str().unwrap().replace(' ', "").len(), 60);
@@ -267,6 +268,31 @@ async fn two_people_verify_each_other_in_a_terminal() {
     let own = person(&alice, &["verify", &him]).json()["code"].as_str().unwrap().to_owned();
     let refused = person(&alice, &["verify", &him, "--code", &own]);
     assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &"contact.own_code".into()));
+}
+
+/// Of the two orders the newer one was paid at the counter; the other one went back.
+fn who_paid_is_handed_the_order(town: &Town, alice: &Path) {
+    let till =
+        |args: &[&str]| run(comptoir().args(["--json", "gateway"]).args(args).arg("--shop").arg(town.bakery_dir()));
+    let receipts = person(alice, &["receipts"]).json();
+    let orders: Vec<&str> = receipts.as_array().unwrap().iter().map(|row| row["order"].as_str().unwrap()).collect();
+    let [paid, refunded] = orders[..] else { panic!("{receipts}") };
+    let picture = town.dir.path().join("question.png");
+    let proof = |order: &str| {
+        let asked = till(&["ask-payer", "--png", picture.to_str().unwrap()]).json();
+        let proven = person(alice, &["receipt", "prove", order, asked["code"].as_str().unwrap()]);
+        assert_eq!(proven.code, Some(0), "{} {}", proven.out, proven.err);
+        proven.json()["code"].as_str().unwrap().to_owned()
+    };
+    let answer = proof(paid);
+    let handed = till(&["redeem", &answer]);
+    assert_eq!((handed.code, &handed.json()["title"]), (Some(0), &"Table 4".into()), "{} {}", handed.out, handed.err);
+    let scanned = run(comptoir().args(["--json", "qr", "scan"]).arg(&picture)).json();
+    assert!(scanned["codes"][0]["text"].as_str().unwrap().starts_with("COMPTOIR:Q"), "{scanned}");
+    for (order, code) in [(paid, "payer.redeemed"), (refunded, "payer.unproven")] {
+        let refused = till(&["redeem", &proof(order)]);
+        assert_eq!((refused.code, &refused.json()["error"]["code"]), (Some(1), &code.into()), "{}", refused.out);
+    }
 }
 
 fn a_bill_at_the_counter_is_paid(town: &Town, alice: &Path) {
