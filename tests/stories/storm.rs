@@ -42,7 +42,7 @@ fn a_hundred_storms_break_no_promise() {
 /// What storms found once, made as small as it goes.
 #[tokio::test]
 async fn what_broke_a_promise_once_breaks_none_any_more() {
-    let storms: [&[Step]; 3] = [
+    let storms: [&[Step]; 5] = [
         &[
             Step::RelayCopied,
             Step::PowerCut { place: 4, operation: 5, seed: 288_775 },
@@ -52,6 +52,31 @@ async fn what_broke_a_promise_once_breaks_none_any_more() {
             Step::Lull,
             Step::Say { device: 0, to: 2 },
             Step::RelayRestored,
+        ],
+        &[
+            Step::Say { device: 3, to: 2 },
+            Step::Kill { device: 3, point: 1 },
+            Step::Lull,
+            Step::PowerCut { place: 5, operation: 3, seed: 485_224 },
+            Step::Read { device: 3 },
+        ],
+        &[
+            Step::Say { device: 0, to: 2 },
+            Step::Lull,
+            Step::Tap { device: 1, product: 0 },
+            Step::Say { device: 1, to: 2 },
+            Step::Lull,
+            Step::Pay { device: 1 },
+            Step::Copied { device: 0 },
+            Step::Tap { device: 1, product: 0 },
+            Step::Lull,
+            Step::Copied { device: 1 },
+            Step::Restored { device: 0 },
+            Step::Pay { device: 1 },
+            Step::Lull,
+            Step::Pass { minutes: 60 },
+            Step::Work { fate: Fate::Arrives },
+            Step::Lull,
         ],
         &[
             Step::Copied { device: 1 },

@@ -38,6 +38,9 @@ use crate::{Refused, limits, outbox};
 const UNKNOWN_REASON: &str = "submit.failed";
 /// While nothing was heard, the till is asked again after this long at first, in milliseconds.
 const PATIENCE_MS: i64 = 8_000;
+/// An order of another device is that device's to ask about. One that shows nothing else for so long was missed here, or is
+/// gone with that device: then this one asks too, in milliseconds.
+const ELSEWHERE_PATIENCE_MS: i64 = 15 * 60_000;
 
 /// The states of a payment, and the only list of them. What a screen shows is a projection of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,7 +237,7 @@ pub fn step(checkout: Checkout, input: Input<'_>, now: Timestamp) -> Result<Step
         (S::Placed | S::AwaitingConsent | S::Settling, I::Place { .. }) => Err(Refused::Checking),
         (S::Paid | S::PartRefunded | S::Refunded, I::Place { .. }) => Err(Refused::AlreadyPaid),
 
-        (S::Offered | S::NotPaid | S::Expired, I::PlacedElsewhere(order)) => placed_elsewhere(checkout, *order),
+        (S::Offered | S::NotPaid | S::Expired, I::PlacedElsewhere(order)) => placed_elsewhere(checkout, *order, now),
         (
             S::Placed | S::AwaitingConsent | S::Settling | S::Paid | S::PartRefunded | S::Refunded,
             I::PlacedElsewhere(_),
@@ -331,12 +334,13 @@ fn place(checkout: Checkout, choice: Choice, merchant: &Account, now: Timestamp)
 }
 
 /// This device shows that the invoice is being paid; the one that holds the payer key asks and opens sheets.
-fn placed_elsewhere(checkout: Checkout, order: OrderPlaced) -> Result<Step, Refused> {
+fn placed_elsewhere(checkout: Checkout, order: OrderPlaced, now: Timestamp) -> Result<Step, Refused> {
     if order.invoice_hash != checkout.invoice.hash() || order.check_proof().is_err() {
         return Err(Refused::InvoiceSignature);
     }
+    let wake_at = Some(now.plus_ms(ELSEWHERE_PATIENCE_MS));
     let next =
-        Checkout { state: State::Placed, order: Some(order), request: None, not_paid: None, wake_at: None, ..checkout };
+        Checkout { state: State::Placed, order: Some(order), request: None, not_paid: None, wake_at, ..checkout };
     Ok(Step { next, effects: vec![] })
 }
 

@@ -201,15 +201,23 @@ impl Storm {
                 // A point inside of a task or of a held lock ends the process just the same.
                 self.world.ends(device).await;
                 self.world.starts(device).await;
-                return vec![device];
+                let mut started_again = self.powers_up().await;
+                started_again.push(device);
+                return started_again;
             }
         }
-        let mut without_power = self.world.power_comes_back().await;
-        self.weather.cuts += without_power.len();
-        without_power.retain(|place| *place < DEVICES.len());
+        let without_power = self.powers_up().await;
         if let Err(panic) = ended {
             std::panic::resume_unwind(panic);
         }
+        without_power
+    }
+
+    /// Whoever lost their power starts again. Says which devices did.
+    async fn powers_up(&mut self) -> Vec<usize> {
+        let mut without_power = self.world.power_comes_back().await;
+        self.weather.cuts += without_power.len();
+        without_power.retain(|place| *place < DEVICES.len());
         without_power
     }
 

@@ -367,16 +367,20 @@ fn an_offer_runs_out_and_a_receipt_pays_it_all_the_same() {
 }
 
 #[test]
-fn an_order_of_another_device_is_shown_and_left_to_it() {
+fn an_order_of_another_device_is_shown_and_left_to_it_for_a_while() {
     let shop = Shop::open(10);
     let theirs = placed(&shop).order.unwrap();
     let mut offered = at(&shop, State::NotPaid);
     offered.request = Some(shop.request());
     let shown = step(offered, Input::PlacedElsewhere(Box::new(theirs.clone())), NOW).unwrap();
-    assert_eq!((shown.next.state, &shown.next.order, waits(&shown)), (State::Placed, &Some(theirs.clone()), None));
+    let quarter = Some(15 * 60_000);
+    assert_eq!((shown.next.state, &shown.next.order, waits(&shown)), (State::Placed, &Some(theirs.clone()), quarter));
     assert_eq!((&shown.next.request, &shown.next.not_paid, shown.effects.len()), (&None, &None, 0));
     let unmoved = step(shown.next.clone(), Input::Woken { random: 0 }, NOW).unwrap();
-    assert_eq!((unmoved.next, unmoved.effects.len()), (shown.next, 0), "the other device watches over it");
+    assert_eq!((&unmoved.next, unmoved.effects.len()), (&shown.next, 0), "the other device watches over it");
+    // Its answer was missed here, or never comes there.
+    let asked = step(shown.next, Input::Woken { random: 0 }, NOW.plus_ms(15 * 60_000)).unwrap();
+    assert!(matches!(asked.effects[..], [Effect::Ask(ask)] if ask.order == theirs.order), "{:?}", asked.effects);
     let refused = |change: fn(&mut OrderPlaced)| {
         let mut order = theirs.clone();
         change(&mut order);
