@@ -121,6 +121,24 @@ impl Sandbox {
         &self.url
     }
 
+    /// Waits until no webhook is left to be sent: each was taken, or given up. What is held back until somebody looks the
+    /// payment up is not waited for. Without webhooks there is nothing to wait for.
+    pub async fn webhooks_done(&self) {
+        if self.webhooks.is_none() {
+            return;
+        }
+        loop {
+            let changed = self.store.change_bell.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.store.with(|world| Ok(world.next_parcel().is_none())).await {
+                Ok(false) => changed.await,
+                // A store that is closed sends nothing any more.
+                Ok(true) | Err(_) => return,
+            }
+        }
+    }
+
     /// Stops: no new requests, open ones are answered, the webhook that is being sent stays in the outbox.
     pub async fn shutdown(self) {
         // An error would mean that both tasks are gone already.

@@ -18,6 +18,8 @@ pub(crate) struct Store {
     closed: AtomicBool,
     /// Rings when a webhook may be waiting.
     pub(crate) outbox_bell: Notify,
+    /// Rings for everyone who waits for the outbox to be empty.
+    pub(crate) change_bell: Notify,
 }
 
 /// Why a state file could not be opened.
@@ -53,7 +55,13 @@ impl Store {
                 (Some(StateFile { path, lock }), world)
             }
         };
-        Ok(Self { world: Mutex::new(world), file, closed: AtomicBool::new(false), outbox_bell: Notify::new() })
+        Ok(Self {
+            world: Mutex::new(world),
+            file,
+            closed: AtomicBool::new(false),
+            outbox_bell: Notify::new(),
+            change_bell: Notify::new(),
+        })
     }
 
     /// Reads or changes the world and stores the change before it returns. Off the async threads, because disks wait.
@@ -99,6 +107,7 @@ impl Store {
         }
         world.changed = false;
         self.outbox_bell.notify_one();
+        self.change_bell.notify_waiters();
         answer
     }
 }

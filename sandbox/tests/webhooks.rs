@@ -61,6 +61,21 @@ async fn a_webhook_is_given_up_after_five_attempts() {
 }
 
 #[tokio::test]
+async fn whoever_waits_hears_when_every_webhook_was_taken_or_given_up() {
+    let mut counter = open(true, None).await;
+    counter.sandbox.webhooks_done().await;
+    counter.webhooks.as_mut().unwrap().answer_next_with(&[StatusCode::SERVICE_UNAVAILABLE; 5]);
+    paid(&counter, "order-1", APPROVES).await;
+    counter.sandbox.webhooks_done().await;
+    assert_eq!(counter.webhooks.as_ref().unwrap().waiting(), 6, "five times the first, once the second");
+    // What is held back until somebody looks is not waited for.
+    paid(&counter, "late", WEBHOOK_LATE).await;
+    counter.sandbox.webhooks_done().await;
+    assert_eq!(counter.webhooks.as_ref().unwrap().waiting(), 6);
+    open(false, None).await.sandbox.webhooks_done().await;
+}
+
+#[tokio::test]
 async fn a_webhook_that_was_not_sent_is_sent_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut counter = open(true, Some(dir.path().join("sandbox.json"))).await;

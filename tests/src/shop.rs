@@ -106,6 +106,11 @@ impl Bakery {
         self.provider = Some(start_provider(town, self.provider_address, self.webhook_port).await);
     }
 
+    /// Every webhook was taken by the till, or given up.
+    pub async fn provider_has_told_all(&self) {
+        self.provider.as_ref().expect("it runs").webhooks_done().await;
+    }
+
     /// The till looks at the clock.
     pub async fn ticks(&self) {
         self.till.as_ref().expect("it runs").tick().await.expect("a tick");

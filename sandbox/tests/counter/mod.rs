@@ -229,6 +229,11 @@ impl Webhooks {
         self.answers.lock().unwrap().extend(statuses);
     }
 
+    /// How many came that nobody looked at.
+    pub(crate) fn waiting(&self) -> usize {
+        self.came.len()
+    }
+
     pub(crate) async fn next(&mut self) -> Delivered {
         let delivered = self.came.recv().await.unwrap();
         self.seen.insert(text(&delivered.event()["id"]).to_owned());
