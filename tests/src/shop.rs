@@ -74,6 +74,15 @@ impl Town {
     }
 }
 
+/// Alice has scanned the Bakery's code.
+pub async fn at_the_counter() -> (Town, Bakery, Person, ConversationId) {
+    let town = Town::new().await;
+    let bakery = town.bakery().await;
+    let alice = town.arrives("alice").await;
+    let chat = alice.client.add_contact(&bakery.link).await.expect("a contact");
+    (town, bakery, alice, chat)
+}
+
 async fn start_provider(town: &Town, listen: SocketAddr, webhook_port: u16) -> Sandbox {
     let mut config = comptoir_sandbox::Config::new(listen, SECRET);
     let url = format!("http://127.0.0.1:{webhook_port}/webhooks/sandbox");
@@ -114,6 +123,19 @@ impl Bakery {
     /// The till looks at the clock.
     pub async fn ticks(&self) {
         self.till.as_ref().expect("it runs").tick().await.expect("a tick");
+    }
+
+    /// The books, once there are so many postings in them.
+    pub async fn until_books(&self, town: &Town, postings: i64) -> serde_json::Value {
+        let waiting = async {
+            loop {
+                let books = self.books(town).await;
+                if books["postings"] == postings {
+                    return books;
+                }
+            }
+        };
+        tokio::time::timeout(crate::PATIENCE, waiting).await.expect("the till never got there")
     }
 
     /// Charges that the provider made, in minor units.

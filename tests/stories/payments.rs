@@ -1,14 +1,11 @@
 //! Paying at the Bakery, through a real relay, a real till and the practice provider.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
-use comptoir_client::{BubbleKind, PaymentState, Sheet, SheetHint};
-use comptoir_content::{
-    AnswerBody, Body, ConversationId, Hash, NotPaid, OrderId, OrderPlaced, PaymentAnswer, PaymentId, ReceiptFile,
-    Signed, SigningKey, Timestamp,
-};
+use comptoir_client::{BubbleKind, PaymentState, SheetHint};
+use comptoir_content::{ConversationId, ReceiptFile};
 use comptoir_engine::receipt::{Verdict, verify};
 use comptoir_gateway::{Gateway, GatewayError};
-use comptoir_tests::shop::{Bakery, answers_bank, types_card};
+use comptoir_tests::shop::{Bakery, answers_bank, at_the_counter, types_card};
 use comptoir_tests::{DAY_MS, HOUR_MS, MINUTE_MS, Person, Town};
 
 const APPROVE: &str = "4242 4242 4242 4242";
@@ -17,15 +14,6 @@ const ASK_BANK: &str = "4000 0000 0000 3220";
 const BANK_FAILS: &str = "4000 0000 0000 3238";
 const UNKNOWN_THEN_PAID: &str = "4000 0000 0000 0119";
 const UNKNOWN_THEN_DECLINED: &str = "4000 0000 0000 0127";
-
-/// Alice has scanned the Bakery's code.
-async fn at_the_counter() -> (Town, Bakery, Person, ConversationId) {
-    let town = Town::new().await;
-    let bakery = town.bakery().await;
-    let alice = town.arrives("alice").await;
-    let chat = alice.client.add_contact(&bakery.link).await.unwrap();
-    (town, bakery, alice, chat)
-}
 
 #[tokio::test]
 async fn alice_buys_a_croissant_and_keeps_a_receipt_that_proves_it() {
@@ -361,78 +349,6 @@ async fn damaged_books_are_not_taken_for_a_shop_that_never_was() {
 }
 
 #[tokio::test]
-async fn an_order_that_holds_its_slot_never_hears_that_it_is_over() {
-    let (_town, bakery, alice, chat) = at_the_counter().await;
-    let bill = alice.orders(chat, "Croissant").await;
-    let sheet = alice.taps_pay(chat, &bill).await;
-    // What the till would say once more became larger than any message may be.
-    let words = AnswerBody::NotPaid(NotPaid { reason: String::new(), words: "x".repeat(60_000) });
-    let key = SigningKey::from_seed([7; 32]);
-    let too_large = PaymentAnswer {
-        merchant: alice.chats()[0].peer.account,
-        term: 1,
-        live: false,
-        payer_key: key.public(),
-        invoice_hash: Hash([7; 32]),
-        order: sheet.order,
-        payment: PaymentId([7; 16]),
-        attempt: 1,
-        issued_at: Timestamp(0),
-        body: words,
-    };
-    let answer = Signed::sign(&too_large, &key).encode();
-    let till = bakery.till.as_ref().unwrap().client();
-    till.turn(move |tx| Ok(tx.sql().execute("UPDATE attempt SET handoff = ?1", (answer,))?)).await.unwrap();
-    let placed: Vec<u8> =
-        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
-    let placed = OrderPlaced::decode(&placed).unwrap();
-    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(Box::new(placed)), None)).await.unwrap();
-    alice.says(chat, "Did you hear me?").await;
-    let greetings = |me: &Person| me.bubbles(chat).iter().filter(|bubble| bubble.text.starts_with("Bonjour!")).count();
-    alice.until("the answer to what came after it", |me| (greetings(me) == 2).then_some(())).await;
-    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
-}
-
-#[tokio::test]
-async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
-    let (town, bakery, alice, chat) = at_the_counter().await;
-    let bill = alice.orders(chat, "Croissant").await;
-    let sheet = alice.taps_pay(chat, &bill).await;
-    let till = bakery.till.as_ref().unwrap().client();
-    let gave_up = "UPDATE attempt SET state = 'dead', reason = 'submit.bank_late', wake_at = NULL";
-    till.turn(move |tx| Ok(tx.sql().execute(gave_up, ())?)).await.unwrap();
-    // Another device of Alice's pays the same bill, with an order of its own.
-    let placed: Vec<u8> =
-        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
-    let key = SigningKey::from_seed([7; 32]);
-    let (order, payment) = (OrderId([7; 16]), PaymentId([7; 16]));
-    let another = OrderPlaced { order, payment, payer_key: key.public(), ..OrderPlaced::decode(&placed).unwrap() };
-    let another = Box::new(another.prove(&key));
-    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(another), None)).await.unwrap();
-    let mut changes = till.changes();
-    let asked: Vec<u8> = loop {
-        let sql = "SELECT handoff FROM attempt WHERE order_id = ?1 AND handoff IS NOT NULL";
-        match till.view(|db| Ok(db.query_row(sql, (order.0,), |row| row.get(0))?)) {
-            Ok(asked) => break asked,
-            Err(_) => assert!(changes.next().await.is_some()),
-        }
-    };
-    let asked = Signed::<PaymentAnswer>::decode(&asked).unwrap().verify().unwrap().into_inner();
-    let AnswerBody::Requested(request) = asked.body else { panic!("{:?}", asked.body) };
-    let other_sheet = Sheet { handoff: request.handoff, ..sheet.clone() };
-    types_card(&other_sheet, APPROVE).await;
-    until_books(&town, &bakery, 1).await;
-    types_card(&sheet, APPROVE).await;
-    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
-    let told = alice.bill_is(chat, PaymentState::NotPaid).await;
-    assert_eq!(told.not_paid.unwrap().reason, "invoice.already_paid");
-    // One capture, one surplus, and the surplus back.
-    let books = until_books(&town, &bakery, 3).await;
-    assert!(books["books"].as_array().unwrap().contains(&serde_json::json!(["surplus", "EUR", 0])), "{books}");
-    assert_eq!((bakery.charges().await, bakery.gave_back().await), (vec![120, 120], vec![120]));
-}
-
-#[tokio::test]
 async fn a_tablet_that_joined_after_the_greeting_pays() {
     let (town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
@@ -472,19 +388,6 @@ async fn a_till_whose_certificate_ends_stops_selling_before_it_does() {
     alice.client.tap(chat, greeting.uid, "Croissant").await.unwrap();
     let closed = "you: Sorry, we cannot take payments at the moment.";
     alice.until("that the shop is closed", |me| me.thread(chat).contains(&closed.to_owned()).then_some(())).await;
-}
-
-/// The books, once there are so many postings in them.
-async fn until_books(town: &Town, bakery: &Bakery, postings: i64) -> serde_json::Value {
-    let waiting = async {
-        loop {
-            let books = bakery.books(town).await;
-            if books["postings"] == postings {
-                return books;
-            }
-        }
-    };
-    tokio::time::timeout(comptoir_tests::PATIENCE, waiting).await.expect("the till never got there")
 }
 
 /// The one order at the till, once it is like this. Each of the till's answers is an exchange, so nobody sleeps.

@@ -1,0 +1,83 @@
+//! Which orders the till takes: one at a time for a bill, each attempt once, and what is refused is over.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
+
+use comptoir_client::{PaymentState, Sheet, SheetHint};
+use comptoir_content::{
+    AnswerBody, Body, Hash, NotPaid, OrderId, OrderPlaced, PaymentAnswer, PaymentId, Signed, SigningKey, Timestamp,
+};
+use comptoir_tests::Person;
+use comptoir_tests::shop::{at_the_counter, types_card};
+
+const APPROVE: &str = "4242 4242 4242 4242";
+
+#[tokio::test]
+async fn an_order_that_holds_its_slot_never_hears_that_it_is_over() {
+    let (_town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    // What the till would say once more became larger than any message may be.
+    let words = AnswerBody::NotPaid(NotPaid { reason: String::new(), words: "x".repeat(60_000) });
+    let key = SigningKey::from_seed([7; 32]);
+    let too_large = PaymentAnswer {
+        merchant: alice.chats()[0].peer.account,
+        term: 1,
+        live: false,
+        payer_key: key.public(),
+        invoice_hash: Hash([7; 32]),
+        order: sheet.order,
+        payment: PaymentId([7; 16]),
+        attempt: 1,
+        issued_at: Timestamp(0),
+        body: words,
+    };
+    let answer = Signed::sign(&too_large, &key).encode();
+    let till = bakery.till.as_ref().unwrap().client();
+    till.turn(move |tx| Ok(tx.sql().execute("UPDATE attempt SET handoff = ?1", (answer,))?)).await.unwrap();
+    let placed: Vec<u8> =
+        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
+    let placed = OrderPlaced::decode(&placed).unwrap();
+    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(Box::new(placed)), None)).await.unwrap();
+    alice.says(chat, "Did you hear me?").await;
+    let greetings = |me: &Person| me.bubbles(chat).iter().filter(|bubble| bubble.text.starts_with("Bonjour!")).count();
+    alice.until("the answer to what came after it", |me| (greetings(me) == 2).then_some(())).await;
+    assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
+}
+
+#[tokio::test]
+async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    let till = bakery.till.as_ref().unwrap().client();
+    let gave_up = "UPDATE attempt SET state = 'dead', reason = 'submit.bank_late', wake_at = NULL";
+    till.turn(move |tx| Ok(tx.sql().execute(gave_up, ())?)).await.unwrap();
+    // Another device of Alice's pays the same bill, with an order of its own.
+    let placed: Vec<u8> =
+        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
+    let key = SigningKey::from_seed([7; 32]);
+    let (order, payment) = (OrderId([7; 16]), PaymentId([7; 16]));
+    let another = OrderPlaced { order, payment, payer_key: key.public(), ..OrderPlaced::decode(&placed).unwrap() };
+    let another = Box::new(another.prove(&key));
+    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(another), None)).await.unwrap();
+    let mut changes = till.changes();
+    let asked: Vec<u8> = loop {
+        let sql = "SELECT handoff FROM attempt WHERE order_id = ?1 AND handoff IS NOT NULL";
+        match till.view(|db| Ok(db.query_row(sql, (order.0,), |row| row.get(0))?)) {
+            Ok(asked) => break asked,
+            Err(_) => assert!(changes.next().await.is_some()),
+        }
+    };
+    let asked = Signed::<PaymentAnswer>::decode(&asked).unwrap().verify().unwrap().into_inner();
+    let AnswerBody::Requested(request) = asked.body else { panic!("{:?}", asked.body) };
+    let other_sheet = Sheet { handoff: request.handoff, ..sheet.clone() };
+    types_card(&other_sheet, APPROVE).await;
+    bakery.until_books(&town, 1).await;
+    types_card(&sheet, APPROVE).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Done).await.unwrap();
+    let told = alice.bill_is(chat, PaymentState::NotPaid).await;
+    assert_eq!(told.not_paid.unwrap().reason, "invoice.already_paid");
+    // One capture, one surplus, and the surplus back.
+    let books = bakery.until_books(&town, 3).await;
+    assert!(books["books"].as_array().unwrap().contains(&serde_json::json!(["surplus", "EUR", 0])), "{books}");
+    assert_eq!((bakery.charges().await, bakery.gave_back().await), (vec![120, 120], vec![120]));
+}
