@@ -52,6 +52,19 @@ CREATE INDEX attempt_invoice ON attempt (invoice_hash);
 CREATE INDEX attempt_wake ON attempt (wake_at) WHERE wake_at IS NOT NULL;
 CREATE UNIQUE INDEX attempt_provider ON attempt (provider, provider_payment) WHERE provider_payment IS NOT NULL;
 
+-- Attempts that were refused before anything was started, each for good: who asks again hears the same again.
+CREATE TABLE refused (
+    buyer BLOB NOT NULL,
+    order_id BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    payment BLOB NOT NULL,
+    payer_key BLOB NOT NULL,
+    invoice_hash BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    refused_at INTEGER NOT NULL,
+    PRIMARY KEY (buyer, order_id, attempt)
+) STRICT, WITHOUT ROWID;
+
 -- What providers told us, verified before it was read. Each event once.
 CREATE TABLE webhook (
     provider TEXT NOT NULL,

@@ -47,6 +47,7 @@ mod init;
 mod jobs;
 mod operator;
 pub mod provider;
+mod refusal;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod till;

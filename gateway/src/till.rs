@@ -77,6 +77,12 @@ impl Till {
         self.account.judge_till(self.key.public(), self.term, self.live, at) == TillVerdict::Holds
     }
 
+    /// The moment that stands on what this till signs now: never one before its certificate, which was there first, whatever
+    /// the clock says. What was dated before it would be believed by nobody, a receipt among it.
+    pub(crate) fn issued_at(&self, now: Timestamp) -> Timestamp {
+        self.account.till_since(self.key.public()).map_or(now, |since| now.max(since))
+    }
+
     /// The account's log from its beginning to the entry that certifies this till: all that a receipt has to carry, however
     /// long the log becomes.
     pub(crate) fn certificate_log(&self) -> AccountLog {
@@ -100,7 +106,7 @@ impl Till {
             order: row.order,
             payment: row.payment,
             attempt: row.number,
-            issued_at: now,
+            issued_at: self.issued_at(now),
             body,
         };
         Signed::sign(&answer, &self.key)
@@ -291,20 +297,18 @@ mod tests {
         Statement::TillCertified(TillCertificate { till: till.public(), term: 1, live: false, from, until })
     }
 
-    #[test]
-    fn a_receipt_stays_small_however_long_the_log_of_its_shop_becomes() {
-        let (owner, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
+    /// A shop that was opened a moment ago, with a till of its own.
+    fn shop(owner: &SigningKey) -> Account {
         let genesis = Genesis {
             kind: AccountKind::Business,
             account_key: owner.public(),
             recovery_hash: Hash([3; 32]),
             nonce: [4; 16],
         };
-        let mut account = Account::read(&AccountLog { genesis: genesis.encode(), links: Vec::new() }).unwrap();
-        let others: Vec<SigningKey> = (10..150).map(|seed| SigningKey::from_seed([seed; 32])).collect();
-        for till in others[..2].iter().chain([&key]).chain(&others[2..]) {
-            account.append(&account.next_link(certified(till), &owner, NOW)).unwrap();
-        }
+        Account::read(&AccountLog { genesis: genesis.encode(), links: Vec::new() }).unwrap()
+    }
+
+    fn till(key: SigningKey, account: Account, owner: &SigningKey) -> Till {
         let profile = Profile {
             account: account.id,
             revision: 1,
@@ -313,8 +317,30 @@ mod tests {
             payees: vec![],
             issued_at: NOW,
         };
-        let profile = Signed::sign(&profile, &owner);
-        let till = Till { key, term: 1, live: false, profile, account };
+        Till { key, term: 1, live: false, profile: Signed::sign(&profile, owner), account }
+    }
+
+    #[test]
+    fn what_a_till_signs_is_never_dated_before_its_certificate() {
+        let (owner, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
+        let mut account = shop(&owner);
+        account.append(&account.next_link(certified(&key), &owner, NOW)).unwrap();
+        let till = till(key, account, &owner);
+        // Its clock was set back by ten minutes, or is right.
+        let dated = [-600_000, 0, 1].map(|off_ms| till.issued_at(NOW.plus_ms(off_ms)));
+        assert_eq!(dated, [NOW, NOW, NOW.plus_ms(1)]);
+        assert!(till.is_certified_at(dated[0]));
+    }
+
+    #[test]
+    fn a_receipt_stays_small_however_long_the_log_of_its_shop_becomes() {
+        let (owner, key) = (SigningKey::from_seed([1; 32]), SigningKey::from_seed([2; 32]));
+        let mut account = shop(&owner);
+        let others: Vec<SigningKey> = (10..150).map(|seed| SigningKey::from_seed([seed; 32])).collect();
+        for till in others[..2].iter().chain([&key]).chain(&others[2..]) {
+            account.append(&account.next_link(certified(till), &owner, NOW)).unwrap();
+        }
+        let till = till(key, account, &owner);
         let receipt = Receipt {
             merchant: till.account.id,
             term: 1,

@@ -1,7 +1,7 @@
 //! Which orders the till takes: one at a time for a bill, each attempt once, and what is refused is over.
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
-use comptoir_client::{PaymentState, Sheet, SheetHint};
+use comptoir_client::{CheckoutView, PayChoice, PaymentState, Sheet, SheetHint};
 use comptoir_content::{
     AnswerBody, Body, Hash, NotPaid, OrderId, OrderPlaced, PaymentAnswer, PaymentId, Signed, SigningKey, Timestamp,
 };
@@ -43,6 +43,59 @@ async fn an_order_that_holds_its_slot_never_hears_that_it_is_over() {
     assert_eq!(alice.bill(chat).unwrap().state, PaymentState::AwaitingConsent);
 }
 
+/// What another device of Alice's sends when she pays the same bill there.
+fn order_of_another_device(placed: &[u8]) -> OrderPlaced {
+    let key = SigningKey::from_seed([7; 32]);
+    let (order, payment) = (OrderId([7; 16]), PaymentId([7; 16]));
+    OrderPlaced { order, payment, payer_key: key.public(), ..OrderPlaced::decode(placed).unwrap() }.prove(&key)
+}
+
+/// Her phone was put back to where it had not heard the refusal, or could not believe it.
+#[tokio::test]
+async fn a_refusal_that_was_missed_is_told_again_and_final() {
+    let (town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    let sheet = alice.taps_pay(chat, &bill).await;
+    alice.client.sheet_closed(sheet.order, SheetHint::Canceled).await.unwrap();
+    let placed = || -> Vec<u8> {
+        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap()
+    };
+    let attempts = |sql: &'static str| {
+        let till = bakery.till.as_ref().unwrap().client();
+        async move { till.turn(move |tx| Ok(tx.sql().execute(sql, ())?)).await.unwrap() }
+    };
+    // The other device takes the slot before the phone's next attempt.
+    attempts("UPDATE attempt SET state = 'dead', reason = 'submit.declined', wake_at = NULL").await;
+    alice.client.check_payments().await.unwrap();
+    alice.bill_is(chat, PaymentState::NotPaid).await;
+    let another = Box::new(order_of_another_device(&placed()));
+    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(another), None)).await.unwrap();
+    let refused = |bill: CheckoutView| bill.not_paid.is_some_and(|not_paid| not_paid.reason == "submit.unknown");
+    alice.client.pay(bill.invoice, PayChoice::default()).await.unwrap();
+    assert!(refused(alice.bill_is(chat, PaymentState::NotPaid).await), "the slot is taken");
+
+    let missed = "UPDATE checkout SET state = 'placed', not_paid_reason = NULL, not_paid_words = NULL, wake_at = 0";
+    alice.client.turn(move |tx| Ok(tx.sql().execute(missed, ())?)).await.unwrap();
+    alice.client.tick().await.unwrap();
+    assert!(refused(alice.bill_is(chat, PaymentState::NotPaid).await), "told again");
+
+    // The same attempt comes once more when the slot is free.
+    attempts("UPDATE attempt SET state = 'dead', reason = 'submit.declined', wake_at = NULL").await;
+    let again = Box::new(OrderPlaced::decode(&placed()).unwrap());
+    let (order, attempt) = (again.order, again.attempt);
+    assert_eq!(attempt, 2);
+    alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(again), None)).await.unwrap();
+    let next = alice.taps_pay(chat, &bill).await;
+    types_card(&next, APPROVE).await;
+    alice.client.sheet_closed(next.order, SheetHint::Done).await.unwrap();
+    alice.bill_is(chat, PaymentState::Paid).await;
+    let taken = "SELECT group_concat(attempt) FROM (SELECT attempt FROM attempt WHERE order_id = ?1 ORDER BY attempt)";
+    let till = bakery.till.as_ref().unwrap().client();
+    let taken: String = till.view(|db| Ok(db.query_row(taken, (order.0,), |row| row.get(0))?)).unwrap();
+    assert_eq!(taken, "1,3", "the second stays refused");
+    assert_eq!(bakery.books(&town).await["postings"], 1);
+}
+
 #[tokio::test]
 async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
     let (town, bakery, alice, chat) = at_the_counter().await;
@@ -54,10 +107,8 @@ async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
     // Another device of Alice's pays the same bill, with an order of its own.
     let placed: Vec<u8> =
         alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
-    let key = SigningKey::from_seed([7; 32]);
-    let (order, payment) = (OrderId([7; 16]), PaymentId([7; 16]));
-    let another = OrderPlaced { order, payment, payer_key: key.public(), ..OrderPlaced::decode(&placed).unwrap() };
-    let another = Box::new(another.prove(&key));
+    let another = Box::new(order_of_another_device(&placed));
+    let order = another.order;
     alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(another), None)).await.unwrap();
     let mut changes = till.changes();
     let asked: Vec<u8> = loop {

@@ -225,6 +225,12 @@ impl Account {
         }
     }
 
+    /// When the certificate of a till begins to hold. `None`: it has none.
+    #[must_use]
+    pub fn till_since(&self, till: PublicKey) -> Option<Timestamp> {
+        self.tills.iter().find(|known| known.certificate.till == till).map(|known| known.certificate.from)
+    }
+
     /// The hash of the log's first `len` entries: of the last of them, or of the genesis record when there is none.
     /// `None` when the log is shorter.
     #[must_use]

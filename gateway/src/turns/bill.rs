@@ -82,7 +82,7 @@ pub(super) fn sign(
         invoice: new.id,
         audience: new.audience,
         live: till.live,
-        issued_at: tx.now,
+        issued_at: till.issued_at(tx.now),
         expires_at: new.expires_at,
         currency: new.total.currency(),
         title: new.title,

@@ -12,6 +12,7 @@ use comptoir_sqlcipher::rusqlite::params;
 
 use crate::catalogue::{Catalogue, Product};
 use crate::provider::Provider;
+use crate::refusal::Refusal;
 use crate::till::{self, AttemptRow, Till};
 use crate::turns::{bill, post};
 
@@ -156,6 +157,10 @@ fn order_placed(
     let taken: Vec<Taken> = before.iter().map(AttemptRow::taken).collect();
     match order::decide(&verified, placed, message.peer, &taken, tx.now) {
         Decision::Take { amount } => {
+            // The same attempt may come twice, and was told to be over the first time.
+            if let Some(refusal) = Refusal::find(tx.sql(), message.peer, placed.order, placed.attempt)? {
+                return tell_refusal(tx, till, message, refusal);
+            }
             // The last look at the shelf: what is gone or has another price by now is not sold.
             let is_gone = |id: &str| catalogue.product(id).is_none_or(|shelf| shelf.price != verified.total);
             if product.as_deref().is_some_and(is_gone) {
@@ -204,8 +209,8 @@ pub(super) fn without_surplus(tx: &Tx<'_>, rows: &mut [AttemptRow]) -> Result<()
     Ok(())
 }
 
-/// Nothing was started, so nothing can come of it: a final word about this attempt. Only a slot that is taken is not
-/// final, and is told as such.
+/// Nothing was started, so nothing can come of it: a final word about this attempt, and in the books as such. Another attempt of
+/// the same order may be taken, when a slot is free again for one.
 fn refuse(
     tx: &mut Tx<'_>,
     till: &Till,
@@ -213,20 +218,33 @@ fn refuse(
     placed: &OrderPlaced,
     refused: &Refused,
 ) -> Result<(), TurnError> {
-    let body = AnswerBody::NotPaid(NotPaid { reason: refused.key().to_owned(), words: String::new() });
+    let refusal = Refusal {
+        buyer: message.peer,
+        order: placed.order,
+        attempt: placed.attempt,
+        payment: placed.payment,
+        payer_key: placed.payer_key,
+        invoice_hash: placed.invoice_hash,
+        reason: refused.key().to_owned(),
+    };
+    refusal.keep(tx)?;
+    tell_refusal(tx, till, message, refusal)
+}
+
+fn tell_refusal(tx: &mut Tx<'_>, till: &Till, message: &Incoming, refusal: Refusal) -> Result<(), TurnError> {
     let answer = PaymentAnswer {
         merchant: till.account.id,
         term: till.term,
         live: till.live,
-        payer_key: placed.payer_key,
-        invoice_hash: placed.invoice_hash,
-        order: placed.order,
-        payment: placed.payment,
-        attempt: placed.attempt,
-        issued_at: tx.now,
-        body,
+        payer_key: refusal.payer_key,
+        invoice_hash: refusal.invoice_hash,
+        order: refusal.order,
+        payment: refusal.payment,
+        attempt: refusal.attempt,
+        issued_at: till.issued_at(tx.now),
+        body: AnswerBody::NotPaid(NotPaid { reason: refusal.reason, words: String::new() }),
     };
-    let basis = Some(Basis::Order(placed.order));
+    let basis = Some(Basis::Order(refusal.order));
     tx.say(message.conversation, Body::PaymentAnswer(Signed::sign(&answer, &till.key)), basis).map(drop)
 }
 
@@ -253,8 +271,11 @@ fn asked(tx: &mut Tx<'_>, till: &Till, message: &Incoming, ask: AskPayment) -> R
             }
             answer_again(tx, till, row)
         }
-        // An order that never arrived: the order message may still be on its way, so this says nothing final.
-        None => Ok(()),
+        None => match Refusal::find(tx.sql(), message.peer, ask.order, ask.attempt)? {
+            Some(refusal) if refusal.payment == ask.payment => tell_refusal(tx, till, message, refusal),
+            // An order that never arrived: the order message may still be on its way, so this says nothing final.
+            Some(_) | None => Ok(()),
+        },
     }
 }
 

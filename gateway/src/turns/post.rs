@@ -228,7 +228,7 @@ fn issue(
         order: row.order,
         payer_key: row.payer_key,
         amount: row.attempt.amount,
-        issued_at: tx.now,
+        issued_at: till.issued_at(tx.now),
         previous: previous.map(Hash),
         digests: [0, 1, 2, 3].map(|part: usize| disclosures[part].digest()),
     };
@@ -251,7 +251,7 @@ fn issue(
             row.attempt.amount.minor(),
             row.attempt.amount.currency().code(),
             file.to_file(),
-            tx.now.0
+            receipt.issued_at.0
         ])?;
     Ok(file)
 }

@@ -257,7 +257,7 @@ fn done(tx: &mut Tx<'_>, refund: &RefundRow, provider_refund: &str) -> Result<()
         refund: refund.id,
         amount: refund.amount,
         refunded: Amount::new(refunded, refund.amount.currency())?,
-        issued_at: tx.now,
+        issued_at: till.issued_at(tx.now),
     };
     let signed = Signed::sign(&statement, &till.key);
     tx.sql().execute("UPDATE refund SET statement = ?2 WHERE id = ?1", params![refund.id.0, signed.encode()])?;
