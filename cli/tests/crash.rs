@@ -1,8 +1,8 @@
 //! The crash matrix: the plug is pulled at every commit and at every act of the payment path, of the customer's phone, of the
-//! till and of the relay. Each time the real process is killed there, started again, and the story goes on. In the end: one
-//! charge, one receipt, balanced books.
+//! till and of the relay, and of a relay that wakes a sleeping phone. Each time the real process is killed there, started again,
+//! and the story goes on. In the end: one charge, one receipt, balanced books; every message once, and a phone that was woken.
 //!
-//! A payment is made once to write down the points that a process comes to (`core/sqlcipher/src/crash.rs`). How often it comes
+//! The story is told once to write down the points that a process comes to (`core/sqlcipher/src/crash.rs`). How often it comes
 //! to one is a matter of luck now and then, so a few of them may not be reached again; of each name some must be.
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "in a test, what is not expected is a failure")]
@@ -15,8 +15,11 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use comptoir_tests::Town;
+use comptoir_client::{BubbleState, Client};
+use comptoir_content::ConversationId;
+use comptoir_tests::push::{Distributor, PushService};
 use comptoir_tests::shop::Bakery;
+use comptoir_tests::{Person, Town};
 use support::{APPROVE, Ran, comptoir, person, run};
 
 /// A server that is gone when the story is over, also when the story fails.
@@ -242,14 +245,28 @@ async fn a_till_killed_at_any_point_of_a_payment_charges_once() {
 
 /// A relay in a process of its own, and again after it was killed.
 struct Keeper {
-    dir: PathBuf,
-    address: String,
+    config: PathBuf,
 }
 
 impl Keeper {
+    /// Takes over from the town's own relay. It knocks at push services on this machine, as often as somebody sleeps.
+    async fn takes_over(town: &mut Town) -> Self {
+        town.stop_relay().await;
+        let config = town.dir.path().join("relay.toml");
+        let address = town.relay_url();
+        let text = format!(
+            "listen = \"{}\"\ndata_dir = {:?}\noperator_listen = \"127.0.0.1:0\"\n\
+             [limits]\ndisk_free_min_percent = 0\n[push]\nloopback = true\nwithin_ms = 0\n\
+             [quotas]\nwake_ups = {{ burst = 1000, refill_ms = 1 }}\n",
+            address.trim_start_matches("ws://"),
+            town.relay_dir(),
+        );
+        std::fs::write(&config, text).unwrap();
+        Self { config }
+    }
+
     fn start(&self, orders: Orders<'_>) -> Option<Server> {
-        let args = ["relay", "--data", self.dir.to_str().unwrap(), "--listen", &self.address].map(OsStr::new);
-        start(&args, "operator", orders)
+        start(&["relay".as_ref(), "--config".as_ref(), self.config.as_ref()], "operator", orders)
     }
 }
 
@@ -284,9 +301,7 @@ fn pay_while_it_falls(keeper: &Keeper, mut armed: Server, alice: &Path) -> (Ran,
 async fn a_relay_killed_at_any_point_of_a_payment_loses_nothing() {
     let (mut town, bakery, alice) = town().await;
     let log = town.dir.path().join("points");
-    town.stop_relay().await;
-    let address = town.relay_url().trim_start_matches("ws://").to_owned();
-    let keeper = Keeper { dir: town.relay_dir(), address };
+    let keeper = Keeper::takes_over(&mut town).await;
     let relay = keeper.start(Orders::None).unwrap();
     let till = start_till(&town, Orders::None).unwrap();
     assert!(new_bill(&alice, &bakery, 0), "no bill came");
@@ -313,4 +328,99 @@ async fn a_relay_killed_at_any_point_of_a_payment_loses_nothing() {
     stop(till);
     stop(relay);
     killed.check(&points, &["relay.answer", "relay.commit.after", "relay.commit.before", "relay.deliver"]);
+}
+
+/// Alice, and Bob whose phone sleeps and has a push service.
+struct Asleep {
+    alice: Person,
+    bob: Person,
+    chat: ConversationId,
+    service: PushService,
+    said: Vec<String>,
+}
+
+impl Asleep {
+    async fn begin(town: &Town) -> Self {
+        let service = PushService::opens().await;
+        let distributor = Distributor::giving(Some(service.endpoint("bob")));
+        let alice = town.arrives("alice").await;
+        let mut config = town.config("bob");
+        config.push = Some(distributor.clone());
+        let client = Client::open_headless(config, town.setting()).unwrap();
+        let bob = Person { client, name: "bob".to_owned() };
+        bob.client.create_account(&town.relay_url()).await.unwrap();
+        bob.syncs().await;
+        let chat = alice.meets(&bob).await;
+        alice.says(chat, "one").await;
+        bob.sees(chat, &["you: one"]).await;
+        // Told, and asked once more to see that nothing changed meanwhile.
+        distributor.was_asked(2).await;
+        Self { alice, bob, chat, service, said: vec!["you: one".to_owned()] }
+    }
+
+    async fn falls_asleep(&mut self) {
+        self.bob.syncs().await;
+        let client = self.bob.client.clone();
+        tokio::task::spawn_blocking(move || client.suspend(10_000)).await.unwrap().unwrap();
+    }
+
+    /// Alice writes, Bob's push service hears of it, and Bob finds what she wrote, once.
+    async fn is_woken(&mut self, at: &str) {
+        self.alice.says(self.chat, at).await;
+        self.said.push(format!("you: {at}"));
+        self.service.hears().await;
+        self.alice.mine_is(self.chat, BubbleState::Sent).await;
+        self.bob.client.resume().unwrap();
+        let said: Vec<&str> = self.said.iter().map(String::as_str).collect();
+        self.bob.sees(self.chat, &said).await;
+    }
+
+    /// Whatever knocked so far was heard.
+    fn is_quiet_from_now_on(&mut self) {
+        while !self.service.is_quiet() {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_killed_at_any_point_of_a_wake_up_wakes() {
+    let mut town = Town::with_real_time().await;
+    let log = town.dir.path().join("points");
+    let mut story = Asleep::begin(&town).await;
+    story.falls_asleep().await;
+    let keeper = std::sync::Arc::new(Keeper::takes_over(&mut town).await);
+    let surveyed = keeper.start(Orders::Log(&log)).unwrap();
+    story.is_woken("two").await;
+    stop(surveyed);
+    let (points, mut killed) = (points(&log), Killed::default());
+    for at in &points {
+        let before = keeper.start(Orders::None).expect("a relay without orders starts");
+        story.falls_asleep().await;
+        stop(before);
+        story.is_quiet_from_now_on();
+        let armed = keeper.start(Orders::Die(at));
+        let pid = armed.as_ref().map(|armed| armed.0.id().to_string());
+        let again = std::sync::Arc::clone(&keeper);
+        // Whoever runs it starts it again when it falls.
+        let watching = tokio::task::spawn_blocking(move || {
+            let fell = armed.is_none_or(|mut armed| armed.0.wait().unwrap().code().is_none());
+            fell.then(|| again.start(Orders::None).expect("a relay without orders starts"))
+        });
+        story.is_woken(at).await;
+        if let Some(pid) = pid.filter(|_| !watching.is_finished()) {
+            let _ = Command::new("kill").args(["-TERM", &pid]).stderr(Stdio::null()).status();
+        }
+        if let Some(again) = watching.await.unwrap() {
+            killed.0.push(at.clone());
+            stop(again);
+        }
+    }
+    let names = [
+        "relay.answer",
+        "relay.commit.after",
+        "relay.commit.before",
+        "relay.deliver",
+        "relay.knock.after",
+        "relay.knock.before",
+    ];
+    killed.check(&points, &names);
 }

@@ -56,7 +56,9 @@ CREATE TABLE device (
     knock_at_ms     INTEGER,
     -- Of a wake-up that is owed: how often it was tried, and since when it is worth trying.
     knocks          INTEGER NOT NULL DEFAULT 0,
-    owed_at_ms      INTEGER
+    owed_at_ms      INTEGER,
+    -- It is being tried, and how that ended is not written down yet.
+    trying          INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX device_of_account ON device (account_no);
 CREATE INDEX device_owed ON device (knock_at_ms) WHERE wake_up = 2;

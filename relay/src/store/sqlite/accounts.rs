@@ -110,7 +110,7 @@ pub(super) fn remove_device(
     db.prepare_cached(
         "UPDATE device
          SET removed_at_ms = ifnull(removed_at_ms, ?2), messages = 0, size_bytes = 0, last_resort = NULL,
-             push_endpoint = NULL, wake_up = 0, knock_at_ms = NULL, knocks = 0, owed_at_ms = NULL
+             push_endpoint = NULL, wake_up = 0, knock_at_ms = NULL, knocks = 0, owed_at_ms = NULL, trying = 0
          WHERE device_no = ?1",
     )?
     .execute((device_no, now_ms))?;

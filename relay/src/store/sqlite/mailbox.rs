@@ -176,7 +176,8 @@ pub(super) fn open(db: &Connection, device: DeviceId, now_ms: i64) -> rusqlite::
     let key_packages_left = key_packages::left(db, device_no)?;
     db.prepare_cached(
         "UPDATE device
-         SET visits = visits + 1, wake_up = ?2, knock_at_ms = NULL, knocks = 0, owed_at_ms = NULL WHERE device_no = ?1
+         SET visits = visits + 1, wake_up = ?2, knock_at_ms = NULL, knocks = 0, owed_at_ms = NULL, trying = 0
+         WHERE device_no = ?1
          RETURNING acked_seq, head_seq, visits, push_endpoint IS NOT NULL AS push_told, last_uid",
     )?
     .query_row((device_no, HERE), |row| {

@@ -64,9 +64,10 @@ impl Standing {
 }
 
 /// At the start nobody is connected, whatever was written before. Who does not come back by itself in time is knocked for
-/// what was left behind.
+/// what was left behind. What was being tried when the relay fell is tried again: whether anybody was woken is not known.
 pub(super) fn nobody_is_here(db: &mut Connection, now_ms: i64, within_ms: u64) -> rusqlite::Result<()> {
     let tx = db.transaction()?;
+    tx.execute("UPDATE device SET knock_at_ms = ?1, trying = 0 WHERE wake_up = 2 AND trying = 1", [now_ms])?;
     for (device, visit) in here(&tx)? {
         leave(&tx, device, visit, now_ms.saturating_add(ABSENCE_MS), within_ms)?;
     }
@@ -90,7 +91,7 @@ pub(super) fn leave(
 ) -> rusqlite::Result<()> {
     let knock_at_ms = owed_at_ms.saturating_add_unsigned(crate::below(within_ms));
     db.prepare_cached(
-        "UPDATE device SET knocks = 0, knock_at_ms = ?3, owed_at_ms = ?4, wake_up = CASE
+        "UPDATE device SET knocks = 0, knock_at_ms = ?3, owed_at_ms = ?4, trying = 0, wake_up = CASE
              WHEN push_endpoint IS NOT NULL AND EXISTS (
                 SELECT 1 FROM envelope WHERE envelope.device_no = device.device_no AND urgent) THEN 2 ELSE 0 END
          WHERE device = ?1 AND visits = ?2 AND wake_up = 1",
@@ -147,8 +148,10 @@ pub(super) fn take_due(db: &Connection, now_ms: i64, again_at_ms: i64, max: u32)
     let mut now = Vec::with_capacity(due.len());
     for (device_no, wake_up) in due {
         let (state, knocks) = wake_up.as_ref().map_or((AWAY, 0), |wake_up| (OWED, wake_up.knocks));
-        db.prepare_cached("UPDATE device SET wake_up = ?2, knocks = ?3, knock_at_ms = ?4 WHERE device_no = ?1")?
-            .execute((device_no, state, knocks, again_at_ms))?;
+        db.prepare_cached(
+            "UPDATE device SET wake_up = ?2, knocks = ?3, knock_at_ms = ?4, trying = ?5 WHERE device_no = ?1",
+        )?
+        .execute((device_no, state, knocks, again_at_ms, state == OWED))?;
         now.extend(wake_up);
     }
     Ok(DueWakeUps { now, next_at_ms: next(db, now_ms)? })
@@ -164,7 +167,7 @@ pub(super) fn knocked(db: &Connection, wake_up: &WakeUp, knocked: Knocked) -> ru
     };
     db.prepare_cached(
         "UPDATE device
-         SET wake_up = ?5, knock_at_ms = ?6, knocks = CASE WHEN ?5 = ?4 THEN max(knocks - ?7, 0) ELSE 0 END
+         SET wake_up = ?5, knock_at_ms = ?6, trying = 0, knocks = CASE WHEN ?5 = ?4 THEN max(knocks - ?7, 0) ELSE 0 END
          WHERE device = ?1 AND visits = ?2 AND push_endpoint = ?3 AND wake_up = ?4",
     )?
     .execute((
