@@ -367,9 +367,10 @@ enum QrCommand {
     /// Write a payment code: for the counter, or with an amount for one payment.
     #[command(
         after_help = "Example:\n  comptoir qr write --scheme pix --account bakery@example.com --name Bakery --city Brasilia \
-        --amount 12.50\n  comptoir qr write --scheme sepa --account BE72000000001616 --name 'Red Cross' --png code.png"
+        --amount 12.50\n  comptoir qr write --scheme sepa --account BE72000000001616 --name 'Red Cross' --png code.png\n  comptoir qr write --scheme swiss --account CH5204835012345671000 --name Bakery \
+        --street Bahnhofstrasse --house 1 --postcode 8001 --city Zürich --amount 12.50 --svg bill.svg"
     )]
-    Write(new_codes::NewCode),
+    Write(Box<new_codes::NewCode>),
     /// Draw a file, such as a receipt, as codes: several where one is too small.
     #[command(after_help = "Example:\n  comptoir qr split breakfast.comptoir --out codes")]
     Split {
@@ -444,7 +445,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
         }
         Command::Receipts => receipts::list(out, &home),
         Command::Qr(QrCommand::Show { text, png, svg, plain }) => pictures::show(out, &home, text, png, svg, plain),
-        Command::Qr(QrCommand::Write(code)) => new_codes::write(out, code),
+        Command::Qr(QrCommand::Write(code)) => new_codes::write(out, *code),
         Command::Qr(QrCommand::Split { file, out: dir }) => new_codes::split_file(out, &file, &dir),
         Command::Qr(QrCommand::Join { pictures, out: to }) => new_codes::join(out, &pictures, &to),
         Command::Qr(QrCommand::Parse { text }) => payments::parse(out, &text),

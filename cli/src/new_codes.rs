@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use comptoir_qr::{
     AmountError, Currency, EpcTransfer, Initiation, JoinError, Joiner, MerchantAccount, Money, NewMerchantCode,
-    Refused, Scanned, Symbol, Terminal, UpiLink, read_picture, split,
+    Payload, Refused, Scanned, SwissAddress, SwissBill, Symbol, Terminal, UpiLink, WriteError, read_picture, split,
 };
 use serde_json::json;
 
 use crate::out::{Failure, Out, plain};
 use crate::pictures::PIXELS_PER_MODULE;
+
+/// What stands for a city that nobody named: merchant's codes must name one.
+const NO_CITY: &str = "-";
 
 /// What is on the code.
 #[derive(Args)]
@@ -25,8 +28,17 @@ pub(crate) struct NewCode {
     #[arg(long)]
     name: String,
     /// Where the shop is; the European and Indian codes have no place for it.
-    #[arg(long, default_value = "-")]
+    #[arg(long, default_value = NO_CITY)]
     city: String,
+    /// For a Swiss bill, which has the whole address.
+    #[arg(long, requires = "postcode")]
+    street: Option<String>,
+    /// The number of the house, for a Swiss bill.
+    #[arg(long, requires = "street")]
+    house: Option<String>,
+    /// For a Swiss bill.
+    #[arg(long)]
+    postcode: Option<String>,
     /// Two letters; that of the scheme where it has one.
     #[arg(long)]
     country: Option<String>,
@@ -36,11 +48,14 @@ pub(crate) struct NewCode {
     /// For one payment, such as `12.50`. Without it the payer types the amount, and the code can stay on the counter.
     #[arg(long)]
     amount: Option<String>,
-    /// By what you know the payment again.
+    /// By what you know the payment again. A reference that banks check begins with `RF`, or is the 27 digits of a Swiss QR-IBAN;
+    /// anything else is a message to the payer.
     #[arg(long)]
     reference: Option<String>,
+    /// Into this file, instead of drawing it here.
     #[arg(long)]
     png: Option<PathBuf>,
+    /// Into this file, instead of drawing it here.
     #[arg(long)]
     svg: Option<PathBuf>,
     /// Without colours, for a dark terminal.
@@ -66,6 +81,9 @@ enum NewScheme {
     Upi,
     /// A transfer in euro to an IBAN.
     Sepa,
+    /// The Swiss QR-bill: francs or euro to an IBAN of Switzerland or Liechtenstein. Pictures have the Swiss cross; printed, the
+    /// code is 46 mm wide without its margin.
+    Swiss,
     /// A merchant's number. Name country and currency.
     Visa,
     /// A merchant's number. Name country and currency.
@@ -82,22 +100,9 @@ impl NewScheme {
             Self::PiSpi => (None, Some("XOF")),
             Self::BharatUpi | Self::Upi => (Some("IN"), Some("INR")),
             Self::Sepa => (None, Some("EUR")),
+            Self::Swiss => (Some("CH"), Some("CHF")),
             Self::Visa | Self::Mastercard => (None, None),
         }
-    }
-
-    fn account(self, account: String) -> Option<MerchantAccount> {
-        Some(match self {
-            Self::Pix => MerchantAccount::Pix { key: account, text: None },
-            Self::PixUrl => MerchantAccount::PixUrl { url: account },
-            Self::Promptpay => MerchantAccount::PromptPay { account },
-            Self::Paynow => MerchantAccount::PayNow { proxy: account, is_editable: false, expires_on: None },
-            Self::PiSpi => MerchantAccount::PiSpi { alias: account },
-            Self::BharatUpi => MerchantAccount::BharatUpi { address: account },
-            Self::Visa => MerchantAccount::Card { id: 2, number: account },
-            Self::Mastercard => MerchantAccount::Card { id: 4, number: account },
-            Self::Upi | Self::Sepa => return None,
-        })
     }
 }
 
@@ -109,11 +114,15 @@ pub(crate) fn write(out: &Out, code: NewCode) -> Result<(), Failure> {
         return Err(Failure::failed("qr.write", "what was written is not read as a payment"));
     };
     let symbol = Symbol::of_payment(&payment).map_err(|error| Failure::usage("qr.write", error))?;
+    let is_swiss = matches!(payment.payload, Payload::Swiss(_));
+    let failed = |error: WriteError| Failure::failed("qr.write", error);
     if let Some(path) = &png {
-        save(path, &symbol.png(PIXELS_PER_MODULE).map_err(|error| Failure::failed("qr.write", error))?)?;
+        let picture = if is_swiss { Symbol::png_with_swiss_cross } else { Symbol::png };
+        save(path, &picture(&symbol, PIXELS_PER_MODULE).map_err(failed)?)?;
     }
     if let Some(path) = &svg {
-        save(path, symbol.svg().as_bytes())?;
+        let picture = if is_swiss { symbol.svg_with_swiss_cross().map_err(failed)? } else { symbol.svg() };
+        save(path, picture.as_bytes())?;
     }
     let drawn = if png.is_none() && svg.is_none() {
         symbol.terminal(if is_plain { Terminal::PlainOnDark } else { Terminal::Colour })
@@ -135,34 +144,71 @@ fn text(code: NewCode) -> Result<String, Failure> {
     let amount = code.amount.as_deref().map(|amount| Money::parse(amount, currency)).transpose();
     let amount = amount.map_err(|why: AmountError| Failure::usage("qr.write", format!("--amount: {why}")))?;
     let refused = |why: Refused| Failure::usage("qr.write", why);
-    let Some(account) = code.scheme.account(code.account.clone()) else {
-        return if matches!(code.scheme, NewScheme::Upi) {
-            UpiLink {
-                address: code.account,
-                name: Some(code.name),
-                amount,
-                minimum: None,
-                reference: code.reference,
-                note: None,
-                parameters: Vec::new(),
-            }
-            .write()
-        } else {
-            let (reference, text) = match code.reference {
-                Some(reference) if reference.starts_with("RF") => (Some(reference), None),
-                text => (None, text),
-            };
-            let (name, iban) = (code.name, code.account);
-            EpcTransfer { bic: None, name, iban, amount, purpose: None, reference, text, note: None }.write()
+    let country = code.country.as_deref().or(country).ok_or(usage("name the country with --country"));
+    let account = match code.scheme {
+        NewScheme::Upi => return upi(code, amount).write().map_err(refused),
+        NewScheme::Sepa => return transfer(code, amount).write().map_err(refused),
+        NewScheme::Swiss => {
+            let country = country?.to_owned();
+            return swiss(code, country, currency, amount).write().map_err(refused);
         }
-        .map_err(refused);
+        NewScheme::Pix => MerchantAccount::Pix { key: code.account, text: None },
+        NewScheme::PixUrl => MerchantAccount::PixUrl { url: code.account },
+        NewScheme::Promptpay => MerchantAccount::PromptPay { account: code.account },
+        NewScheme::Paynow => MerchantAccount::PayNow { proxy: code.account, is_editable: false, expires_on: None },
+        NewScheme::PiSpi => MerchantAccount::PiSpi { alias: code.account },
+        NewScheme::BharatUpi => MerchantAccount::BharatUpi { address: code.account },
+        NewScheme::Visa => MerchantAccount::Card { id: 2, number: code.account },
+        NewScheme::Mastercard => MerchantAccount::Card { id: 4, number: code.account },
     };
-    let country = code.country.as_deref().or(country).ok_or(usage("name the country with --country"))?;
-    let mut merchant = NewMerchantCode::new(account, currency, country, &code.name, &code.city);
+    let mut merchant = NewMerchantCode::new(account, currency, country?, &code.name, &code.city);
     let is_for_one_payment = amount.is_some() || matches!(code.scheme, NewScheme::PixUrl);
     merchant.initiation = Some(if is_for_one_payment { Initiation::Dynamic } else { Initiation::Static });
     (merchant.amount, merchant.reference) = (amount, code.reference);
     merchant.write().map_err(refused)
+}
+
+fn upi(code: NewCode, amount: Option<Money>) -> UpiLink {
+    let (address, name, reference) = (code.account, Some(code.name), code.reference);
+    UpiLink { address, name, amount, minimum: None, reference, note: None, parameters: Vec::new() }
+}
+
+fn transfer(code: NewCode, amount: Option<Money>) -> EpcTransfer {
+    let (reference, text) = match code.reference {
+        Some(reference) if reference.starts_with("RF") => (Some(reference), None),
+        text => (None, text),
+    };
+    let (name, iban) = (code.name, code.account);
+    EpcTransfer { bic: None, name, iban, amount, purpose: None, reference, text, note: None }
+}
+
+fn swiss(code: NewCode, country: String, currency: Currency, amount: Option<Money>) -> SwissBill {
+    let is_checked =
+        |text: &str| text.starts_with("RF") || (text.len() == 27 && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let (reference, message) = match code.reference {
+        Some(reference) if is_checked(&reference) => (Some(reference), None),
+        message => (None, message),
+    };
+    let creditor = SwissAddress {
+        name: code.name,
+        kind: 'S',
+        street: code.street,
+        house: code.house,
+        postcode: code.postcode,
+        town: Some(code.city).filter(|town| town != NO_CITY),
+        country,
+    };
+    SwissBill {
+        iban: code.account,
+        creditor,
+        amount,
+        currency,
+        debtor: None,
+        reference,
+        message,
+        bill_information: None,
+        alternatives: Vec::new(),
+    }
 }
 
 fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

@@ -68,6 +68,34 @@ fn a_shop_writes_a_code_that_says_what_it_was_asked_for() {
 }
 
 #[test]
+fn a_shop_in_switzerland_writes_a_bill_with_its_cross() {
+    let dir = tempfile::tempdir().unwrap();
+    let [png, svg] = ["bill.png", "bill.svg"].map(|name| dir.path().join(name));
+    let bakery = ["--scheme", "swiss", "--name", "Bäckerei", "--city", "Zürich", "--amount", "12.50"];
+    let write = |account: &str, more: &[&str]| {
+        run(comptoir().args(["--json", "qr", "write", "--account", account]).args(bakery).args(more).args([
+            "--png".as_ref(),
+            png.as_os_str(),
+            "--svg".as_ref(),
+            svg.as_os_str(),
+        ]))
+    };
+    let address = ["--street", "Bahnhofstrasse", "--house", "1", "--postcode", "8001"];
+    let written = write("CH5204835012345671000", &[&address[..], &["--reference", "Croissants"]].concat());
+    assert_eq!(written.code, Some(0), "{}", written.err);
+    let text = written.json()["text"].as_str().unwrap().to_owned();
+    assert!(text.ends_with("\nNON\n\nCroissants\nEPD"), "{text}");
+    let scanned = run(comptoir().args(["--json", "qr", "scan"]).arg(&png)).json();
+    assert_eq!((&scanned["codes"][0]["kind"], &scanned["codes"][0]["text"]), (&json!("swiss_bill"), &json!(text)));
+    assert!(fs::read_to_string(&svg).unwrap().starts_with("<svg "));
+
+    let no_postcode = write("CH5204835012345671000", &[]);
+    assert!(no_postcode.code == Some(2), "{}", no_postcode.out);
+    let no_reference = write("CH4431999123000889012", &address);
+    assert!(no_reference.code == Some(2), "an account that wants a reference of 27 digits: {}", no_reference.out);
+}
+
+#[test]
 fn a_file_comes_back_from_pictures_of_its_parts_or_says_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let [file, codes, back] = ["receipt", "codes", "back"].map(|name| dir.path().join(name));
