@@ -76,7 +76,7 @@ pub struct Limits {
     pub linger_ms: u64,
     /// For all connections to end at shutdown.
     pub drain_ms: u64,
-    /// At shutdown, devices are asked to come back at a random moment within this.
+    /// At shutdown, devices are asked to come back at a random moment within a millisecond for each of them, at most within this.
     pub reconnect_within_ms: u64,
     pub envelope_bytes_max: usize,
     pub envelopes_per_frame_max: usize,

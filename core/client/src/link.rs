@@ -100,44 +100,52 @@ pub(crate) async fn run(mut commands: mpsc::UnboundedReceiver<Command>, tell: im
             }
             continue;
         };
-        match session(me, &mut commands, &tell, &mut failures).await {
+        let (lost, asked) = match session(me, &mut commands, &tell, &mut failures).await {
             End::ActorGone => return,
-            End::Login(me) => login = Some(me),
+            End::Login(me) => {
+                login = Some(me);
+                continue;
+            }
             End::Paused => {
                 paused = true;
                 tell(News::Lost(Lost::Paused));
+                continue;
             }
-            End::Lost(lost) => {
-                tell(News::Lost(lost));
-                let until = Instant::now() + back_off(failures, Random::new().number());
-                failures = failures.saturating_add(1);
-                loop {
-                    tokio::select! {
-                        () = sleep_until(until) => break,
-                        command = commands.recv() => match command {
-                            None => return,
-                            Some(Command::Now) => { failures = 0; break; }
-                            Some(Command::Pause) => { paused = true; break; }
-                            // Another way to log in does not shorten the wait: the relay has just refused one.
-                            Some(Command::Login(me)) => login = Some(me),
-                            Some(Command::Send(..) | Command::Ack(_) | Command::Redial) => {}
-                        },
-                    }
-                }
+            End::Lost(lost) => (lost, Duration::ZERO),
+            End::Asked(to_wait) => (Lost::Network, to_wait),
+        };
+        tell(News::Lost(lost));
+        let until = Instant::now() + back_off(failures, Random::new().number(), asked);
+        failures = failures.saturating_add(1);
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => break,
+                command = commands.recv() => match command {
+                    None => return,
+                    Some(Command::Now) => { failures = 0; break; }
+                    Some(Command::Pause) => { paused = true; break; }
+                    // Another way to log in does not shorten the wait: the relay has just refused one.
+                    Some(Command::Login(me)) => login = Some(me),
+                    Some(Command::Send(..) | Command::Ack(_) | Command::Redial) => {}
+                },
             }
         }
     }
 }
 
 /// How long to stay away after so many failures in a row: twice as long each time, less a random part of up to a half. All
-/// devices of a relay lose their lines at once when it falls, and should not be back at once.
-fn back_off(failures: u32, random: u32) -> Duration {
+/// devices of a relay lose their lines at once when it falls, and should not be back at once. A relay that goes away in good
+/// order asks each of them for a time of its own, within reason.
+fn back_off(failures: u32, random: u32, asked: Duration) -> Duration {
     let full = BACK_OFF_MIN.saturating_mul(1 << failures.min(9)).min(BACK_OFF_MAX);
-    full - full.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)
+    let own = full - full.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0);
+    own.max(asked.min(BACK_OFF_MAX))
 }
 
 enum End {
     Lost(Lost),
+    /// The relay goes away for a moment, and asks not to be dialed before.
+    Asked(Duration),
     Paused,
     Login(Box<Login>),
     ActorGone,
@@ -184,7 +192,9 @@ async fn session(
                 match wire::Reply::decode(&bytes) {
                     Ok((_, wire::Reply::Delivery(items))) => tell(News::Delivery(items)),
                     Ok((_, wire::Reply::CaughtUp { .. })) => tell(News::CaughtUp),
-                    Ok((_, wire::Reply::Notice { .. })) => return End::Lost(Lost::Network),
+                    Ok((_, wire::Reply::Notice { reconnect_after_ms })) => {
+                        return End::Asked(Duration::from_millis(reconnect_after_ms));
+                    }
                     Ok((id, reply)) => {
                         if let Some(tag) = asked.remove(&id) {
                             tell(News::Answer(tag, reply));
@@ -317,12 +327,18 @@ mod tests {
 
     #[test]
     fn who_was_cut_off_together_comes_back_one_after_the_other() {
-        let waits: Vec<Duration> = (0..=4).map(|part| back_off(0, u32::MAX / 4 * part)).collect();
+        let waits: Vec<Duration> = (0..=4).map(|part| back_off(0, u32::MAX / 4 * part, Duration::ZERO)).collect();
         assert!(waits.is_sorted_by(|earlier, later| earlier > later), "{waits:?}");
         for failures in 0..40 {
             let full = BACK_OFF_MIN.saturating_mul(1 << failures.min(9)).min(BACK_OFF_MAX);
-            assert_eq!(back_off(failures, 0), full);
-            assert!(back_off(failures, u32::MAX) >= full / 2);
+            assert_eq!(back_off(failures, 0, Duration::ZERO), full);
+            assert!(back_off(failures, u32::MAX, Duration::ZERO) >= full / 2);
         }
+    }
+
+    #[test]
+    fn a_relay_says_when_to_come_back_and_cannot_keep_anybody_away() {
+        let asked = [0, 150, 5_000, u64::MAX].map(|ms| back_off(0, 0, Duration::from_millis(ms)).as_millis());
+        assert_eq!(asked, [200, 200, 5_000, 60_000]);
     }
 }

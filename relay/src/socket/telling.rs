@@ -23,6 +23,8 @@ use crate::store::{Mailbox, RelayStore};
 /// Envelopes in one frame: what a device stores in one transaction.
 const ITEMS_PER_FRAME: usize = 50;
 const BYTES_PER_FRAME: usize = 512 * 1024;
+/// Between two devices that are asked to come back, on the average: twice what it takes to let one in.
+const RECONNECT_MS: u64 = 1;
 
 /// What the asking half has to say.
 #[derive(Debug)]
@@ -48,7 +50,8 @@ pub(super) async fn tell<S: RelayStore>(
     line.close(ending);
     let reason = line.closed().await;
     if reason == Close::Restart {
-        let reconnect_after_ms = crate::below(shared.config.limits.reconnect_within_ms);
+        let within_ms = (shared.hub.attached() as u64).saturating_mul(RECONNECT_MS);
+        let reconnect_after_ms = crate::below(within_ms.min(shared.config.limits.reconnect_within_ms));
         out.send(Reply::Notice { reconnect_after_ms }.encode(0)).await.ok();
     }
     // The asking half finishes the frame it works on and hangs up; its answer still goes out.
