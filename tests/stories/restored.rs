@@ -1,7 +1,7 @@
 //! Stories of relays and phones that came back from an older copy of themselves.
 
 use comptoir_client::BubbleState;
-use comptoir_tests::{MINUTE_MS, Restored, Town, copy_dir};
+use comptoir_tests::{DAY_MS, MINUTE_MS, Restored, Town, copy_dir};
 
 #[tokio::test]
 async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
@@ -119,4 +119,32 @@ async fn a_phone_that_had_only_sent_since_its_copy_notices_it() {
     let bob = town.open("bob");
     bob.says(chat, "two").await;
     alice.sees(chat, &["me: one", "you: two"]).await;
+}
+
+/// After the copy was taken Bob's phone gave the relay other key packages. The copy has no keys for them: whoever was given one could
+/// write to him, and neither would know that he cannot read it.
+#[tokio::test]
+async fn who_writes_first_to_a_phone_that_was_put_back_is_read() {
+    let town = Town::new().await;
+    let (alice, bob, chat) = town.two_who_talk("one").await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
+    copy_dir(&folder, &copy);
+    town.pass(31 * DAY_MS);
+    let bob = town.open("bob");
+    bob.syncs().await;
+    alice.says(chat, "two").await;
+    bob.sees(chat, &["you: one", "you: two"]).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+    let bob = town.open("bob");
+    bob.syncs().await;
+    let carol = town.arrives("carol").await;
+    let carols = carol.meets(&bob).await;
+    carol.says(carols, "hello").await;
+    bob.sees(carols, &["you: hello"]).await;
 }

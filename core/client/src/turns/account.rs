@@ -163,9 +163,11 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     // copy: its ratchets have been used, and whatever is said with them again cannot be read. Or it was away for longer than
     // mail is kept, commits among it. In both cases all conversations begin another generation.
     let is_behind = !other_life && welcome.acked_seq > seq;
-    if is_behind || !has_said(tx, welcome.last_uid)? {
+    let is_older = is_behind || !has_said(tx, welcome.last_uid)?;
+    if is_older {
         tracing::warn!("the relay knows more than this store; its conversations begin anew");
         super::members::begin_anew(tx)?;
+        tx.set_kv_u64("key_packages.lost", 1)?;
     }
     // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
     // it forgot before this device came back is not waited for.
@@ -180,7 +182,7 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     }
     super::push::connected(tx, welcome, other_numbers)?;
     super::gates::connected(tx, other_numbers)?;
-    if other_life || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
+    if other_life || is_older || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
     let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
@@ -218,11 +220,12 @@ fn are_key_packages_old(tx: &Tx<'_>) -> Result<bool, TurnError> {
 }
 
 /// Makes key packages for the relay to hand out while this device is away, the last resort among them. The relay keeps
-/// the newest.
+/// the newest. An older copy has no keys for those that were given to it since: it gives so many that none of them is kept.
 pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> {
     let me = tx.me()?;
-    let packages =
-        (0..KEY_PACKAGES_WANTED).map(|_| make_key_package(&tx.mls, &me, false)).collect::<Result<Vec<_>, _>>()?;
+    let are_lost = tx.kv_u64("key_packages.lost")? > 0;
+    let count = if are_lost { wire::limits::KEY_PACKAGES_MAX } else { KEY_PACKAGES_WANTED as usize };
+    let packages = (0..count).map(|_| make_key_package(&tx.mls, &me, false)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = Some(make_key_package(&tx.mls, &me, true)?);
     Ok(wire::Request::PublishKeyPackages { packages, last_resort })
 }
@@ -230,6 +233,7 @@ pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> 
 /// The relay has them.
 pub(crate) fn key_packages_published(tx: &mut Tx<'_>) -> Result<(), TurnError> {
     tx.set_kv_u64("key_packages.used", 0)?;
+    tx.set_kv_u64("key_packages.lost", 0)?;
     tx.set_kv_u64("key_packages.made_at", u64::try_from(tx.now.0).unwrap_or(0))
 }
 
