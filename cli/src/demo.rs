@@ -75,7 +75,7 @@ pub(crate) async fn play(out: &Out, dir: Option<PathBuf>, keep: bool) -> Result<
 
     let relay = open_relay(&dir).await?;
     let relay_url = format!("ws://{}", relay.address());
-    let town = Town { webhooks: free_port()?, dir: dir.clone(), relay_url: relay_url.clone() };
+    let town = Town { webhooks: free_address()?, dir: dir.clone(), relay_url: relay_url.clone() };
     let provider = town.open_provider().await?;
     let mut till = story.while_doing("The Bakery gets its keys and opens", town.open_bakery(&provider)).await?;
     story.tell("code", "On the counter stands its code: bakery-code.png", json!({ "file": "bakery-code.png" }));
@@ -217,9 +217,14 @@ fn stage(dir: Option<PathBuf>) -> Result<PathBuf, Failure> {
     fs::canonicalize(&dir).map_err(io)
 }
 
-fn free_port() -> Result<SocketAddr, Failure> {
-    let bound = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    bound.map_err(|error| Failure::failed("demo.port", error))
+/// Where the till will listen. Below the ports that systems give to whoever asks for any: such a one could be somebody else's
+/// before the till opens.
+fn free_address() -> Result<SocketAddr, Failure> {
+    let first = std::process::id() % 10_000;
+    let ports = (0..10_000).filter_map(|next| u16::try_from(20_000 + (first + next) % 10_000).ok());
+    let mut addresses = ports.map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let free = addresses.find(|address| std::net::TcpListener::bind(address).is_ok());
+    free.ok_or_else(|| Failure::failed("demo.port", "no port of this machine is free"))
 }
 
 async fn open_relay(dir: &Path) -> Result<comptoir_relay::Running, Failure> {

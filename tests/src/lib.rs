@@ -1,6 +1,6 @@
 //! The stage for the stories: a town with a relay, and people with their own folders on disk.
 //!
-//! Everything goes through public doors: real sockets on loopback with port 0, real databases, a clock that the story
+//! Everything goes through public doors: real sockets on loopback, real databases, a clock that the story
 //! moves. Nobody sleeps: a story waits for a change, and fails with what it saw when none comes.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on has failed")]
 
@@ -12,6 +12,8 @@ pub mod storm;
 pub mod stranger;
 pub mod tap;
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -43,9 +45,22 @@ pub struct Town {
     /// What its operator has set.
     relay_config: comptoir_relay::Config,
     /// Where people find the relay.
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     /// Somebody on the line between them and the relay.
     tap: Option<JoinHandle<()>>,
+}
+
+/// An address on this machine that can be given up and taken again: nobody gets it who asks for any port, for systems give those
+/// from 32768 on, and an address that was just free there is often somebody else's a moment later.
+pub fn free_address() -> SocketAddr {
+    loop {
+        let random = RandomState::new().hash_one(std::process::id());
+        let port = 10_000 + u16::try_from(random % 20_000).expect("small");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 impl Drop for Town {
@@ -97,6 +112,7 @@ impl Town {
         let mut config = comptoir_relay::Config::local(dir.path().join("relay"));
         // The push services of these towns are on this machine too, and their time passes only when the story says so.
         (config.push.enabled, config.push.loopback, config.push.within_ms) = (true, true, 0);
+        config.listen = free_address();
         has_set(&mut config);
         let relay_off_ms = Arc::default();
         let relay = open_relay(&config, relay_clock(now_ms.as_ref(), &relay_off_ms)).await;
@@ -286,6 +302,16 @@ impl Person {
         let grant = self.client.link_device(&request).await.expect("a grant");
         other.client.finish_link(&grant).await.expect("the account");
         other
+    }
+
+    /// Another device of this account, linked before, gets into a chat.
+    pub async fn takes_in(&self, town: &Town, other: &Self, chat: ConversationId) {
+        // It gives key packages to the relay, and what was asked before there were any has been answered.
+        other.syncs().await;
+        self.syncs().await;
+        town.pass(DAY_MS);
+        self.client.tick().await.expect("a tick");
+        other.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
     }
 
     pub async fn meets(&self, other: &Self) -> ConversationId {

@@ -8,7 +8,7 @@ use comptoir_content::{ConversationId, Handoff};
 use comptoir_gateway::{Gateway, NewShop, init};
 use comptoir_sandbox::Sandbox;
 
-use crate::{Person, Town};
+use crate::{Person, Town, free_address};
 
 const SECRET: &str = "sk_practice_the_bakery";
 const WEBHOOK_SECRET: &str = "whsec_practice_the_bakery";
@@ -19,7 +19,7 @@ pub struct Bakery {
     pub provider: Option<Sandbox>,
     pub link: String,
     provider_address: SocketAddr,
-    webhook_port: u16,
+    webhooks: SocketAddr,
 }
 
 impl Town {
@@ -30,11 +30,8 @@ impl Town {
     /// Opens the Bakery for the first time.
     pub async fn bakery(&self) -> Bakery {
         // The provider has to know where the till listens before either is there.
-        let reserved = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let webhook_port = reserved.local_addr().expect("bound").port();
-        drop(reserved);
-        let free = SocketAddr::from(([127, 0, 0, 1], 0));
-        let provider = start_provider(self, free, webhook_port).await;
+        let webhooks = free_address();
+        let provider = start_provider(self, free_address(), webhooks).await;
         let provider_address = provider.address();
         let dir = self.bakery_dir();
         std::fs::create_dir_all(&dir).expect("a folder");
@@ -42,7 +39,7 @@ impl Town {
         write(
             "gateway.toml",
             format!(
-                "listen = \"127.0.0.1:{webhook_port}\"\n[providers.sandbox]\nurl = \"http://{provider_address}\"\n\
+                "listen = \"{webhooks}\"\n[providers.sandbox]\nurl = \"http://{provider_address}\"\n\
              account = \"the-bakery\"\nsecret_key_file = \"sandbox.key\"\nwebhook_secret_file = \"sandbox.webhook\"\n"
             ),
         );
@@ -68,7 +65,7 @@ impl Town {
             owner_key: self.dir.path().join("owner.key"),
         };
         let link = init(&dir, &shop, Some(self.clock())).await.expect("a shop");
-        let mut bakery = Bakery { till: None, provider: Some(provider), link, provider_address, webhook_port };
+        let mut bakery = Bakery { till: None, provider: Some(provider), link, provider_address, webhooks };
         bakery.opens(self).await;
         bakery
     }
@@ -83,9 +80,9 @@ pub async fn at_the_counter() -> (Town, Bakery, Person, ConversationId) {
     (town, bakery, alice, chat)
 }
 
-async fn start_provider(town: &Town, listen: SocketAddr, webhook_port: u16) -> Sandbox {
+async fn start_provider(town: &Town, listen: SocketAddr, webhooks: SocketAddr) -> Sandbox {
     let mut config = comptoir_sandbox::Config::new(listen, SECRET);
-    let url = format!("http://127.0.0.1:{webhook_port}/webhooks/sandbox");
+    let url = format!("http://{webhooks}/webhooks/sandbox");
     config.webhook = Some(comptoir_sandbox::Webhook::new(url, WEBHOOK_SECRET));
     config.state_file = Some(town.dir.path().join("sandbox.json"));
     let clock = town.clock();
@@ -112,7 +109,7 @@ impl Bakery {
     }
 
     pub async fn provider_comes_back(&mut self, town: &Town) {
-        self.provider = Some(start_provider(town, self.provider_address, self.webhook_port).await);
+        self.provider = Some(start_provider(town, self.provider_address, self.webhooks).await);
     }
 
     /// Every webhook was taken by the till, or given up.

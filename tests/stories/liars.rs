@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use comptoir_client::BubbleState;
 use comptoir_content::ConversationId;
 use comptoir_tests::tap::Tape;
-use comptoir_tests::{DAY_MS, PATIENCE, Person, Town};
+use comptoir_tests::{PATIENCE, Person, Town};
 use comptoir_wire::{Claimed, DeviceId, EnvelopeKind, Item, Reply};
 
 /// Alice and Bob have talked, through a relay that will not stay honest.
@@ -116,10 +116,7 @@ async fn a_relay_that_hides_an_account_log_delays_and_fools_nobody() {
         honest => Some(honest),
     });
     let tablet = alice.links(&town, "alice-tablet").await;
-    tablet.syncs().await;
-    town.pass(DAY_MS);
-    alice.client.tick().await.unwrap();
-    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    alice.takes_in(&town, &tablet, chat).await;
     alice.syncs().await;
     tablet.says(chat, "from my tablet").await;
     tablet.mine_is(chat, BubbleState::Sent).await;

@@ -80,12 +80,7 @@ async fn two_devices_of_one_account_read_the_same_thread() {
     let (alice, bob, chat) = town.two_who_talk("before the tablet").await;
 
     let tablet = alice.links(&town, "alice-tablet").await;
-    tablet.syncs().await;
-    // The phone finds the tablet's key packages when it looks again.
-    town.pass(DAY_MS);
-    alice.client.tick().await.unwrap();
-
-    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    alice.takes_in(&town, &tablet, chat).await;
     // Bob learns of the tablet in order: what Alice says after she invited it comes after the invitation.
     alice.says(chat, "I have a tablet now").await;
     let so_far = ["you: before the tablet", "you: I have a tablet now"];
@@ -222,10 +217,7 @@ async fn a_phone_that_fell_behind_for_good_begins_again() {
     // The group changes three times while nobody keeps this copy up to date.
     for name in ["alice-tablet", "alice-laptop", "alice-desk"] {
         let other = alice.links(&town, name).await;
-        other.syncs().await;
-        town.pass(DAY_MS);
-        alice.client.tick().await.unwrap();
-        other.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+        alice.takes_in(&town, &other, chat).await;
         alice.syncs().await;
         bob.syncs().await;
     }

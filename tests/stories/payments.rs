@@ -353,11 +353,7 @@ async fn a_tablet_that_joined_after_the_greeting_pays() {
     let (town, bakery, alice, chat) = at_the_counter().await;
     let bill = alice.orders(chat, "Croissant").await;
     let tablet = alice.links(&town, "alice-tablet").await;
-    tablet.syncs().await;
-    // The phone finds the tablet's key packages when it looks again.
-    town.pass(DAY_MS);
-    alice.client.tick().await.unwrap();
-    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    alice.takes_in(&town, &tablet, chat).await;
     // The till learns of the tablet in order: what the phone says after it invited it comes after the invitation.
     alice.says(chat, "I have a tablet now").await;
     let replies = |me: &Person| me.bubbles(chat).into_iter().rfind(|bubble| !bubble.replies.is_empty());

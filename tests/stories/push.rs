@@ -6,7 +6,7 @@ use std::sync::Arc;
 use comptoir_client::{BubbleState, Client};
 use comptoir_content::ConversationId;
 use comptoir_tests::push::{Distributor, PushService, Says};
-use comptoir_tests::{DAY_MS, HOUR_MS, MINUTE_MS, Person, Town};
+use comptoir_tests::{HOUR_MS, MINUTE_MS, Person, Town};
 
 /// Somebody's phone, which has a distributor.
 fn phone(town: &Town, name: &str, distributor: &Arc<Distributor>) -> Person {
@@ -45,11 +45,7 @@ async fn tablet_of_alice(town: &Town, alice: &Person, chat: ConversationId, dist
     let tablet = phone(town, "alice-tablet", distributor);
     let request = tablet.client.link_request().await.unwrap();
     tablet.client.finish_link(&alice.client.link_device(&request).await.unwrap()).await.unwrap();
-    tablet.syncs().await;
-    // Alice's phone finds the tablet's key packages when it looks again.
-    town.pass(DAY_MS);
-    alice.client.tick().await.unwrap();
-    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    alice.takes_in(town, &tablet, chat).await;
     distributor.was_asked(2).await;
     tablet
 }

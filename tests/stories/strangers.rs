@@ -2,9 +2,9 @@
 
 use comptoir_client::{BubbleState, PaymentState, SheetHint};
 use comptoir_content::{ContactCode, ConversationId, Hash, Link, ReceiptFile};
+use comptoir_tests::Town;
 use comptoir_tests::shop::types_card;
 use comptoir_tests::stranger::Stranger;
-use comptoir_tests::{DAY_MS, Town};
 use comptoir_wire::{DepositStatus, EnvelopeKind};
 
 fn forged(link: &str, forge: impl FnOnce(&mut ContactCode)) -> String {
@@ -30,10 +30,7 @@ async fn a_forged_code_of_somebody_known_changes_nothing() {
     alice.syncs().await;
 
     let tablet = bob.links(&town, "bob-tablet").await;
-    tablet.syncs().await;
-    town.pass(DAY_MS);
-    bob.client.tick().await.unwrap();
-    tablet.until("the chat", |me| me.chats().iter().any(|row| row.chat == chat).then_some(())).await;
+    bob.takes_in(&town, &tablet, chat).await;
     tablet.says(chat, "from my tablet").await;
     alice.sees(chat, &["me: Bonjour", "you: from my tablet"]).await;
     assert_eq!(alice.chats()[0].peer.refused, None);
