@@ -455,16 +455,19 @@ fn check_handoff(handoff: &Handoff) -> Result<(), Refused> {
         return Ok(());
     };
     limits::check_text("page address", url, limits::PAGE_URL_CHARS_MAX, false)?;
-    let here = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
-    let is_here = here
-        .iter()
-        .any(|host| url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/'])));
-    let fits = url.is_ascii() && !url.contains(char::is_whitespace) && !url.contains('@');
-    if fits && (is_here || url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())) {
-        Ok(())
-    } else {
-        Err(Refused::BadText { field: "page address" })
-    }
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host =
+        authority.rsplit_once(':').map_or(authority, |(host, port)| if is_port(port) { host } else { authority });
+    let is_here = scheme == "http" && ["127.0.0.1", "localhost", "[::1]"].contains(&host);
+    // What stands before an @ looks like a host and is none; and what a backslash ends, nobody agrees on.
+    let is_plain = url.is_ascii() && !url.contains(char::is_whitespace) && !url.contains('\\');
+    let fits = is_plain && !host.is_empty() && !authority.contains('@');
+    if fits && (is_here || scheme == "https") { Ok(()) } else { Err(Refused::BadText { field: "page address" }) }
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn settling(checkout: Checkout, now: Timestamp) -> Result<Step, Refused> {

@@ -229,8 +229,14 @@ fn a_payment_page_is_opened_over_tls_or_on_this_machine() {
         let request = PaymentRequest { handoff, ..shop.request() };
         step(placed(&shop), answer(&shop, &placed(&shop), AnswerBody::Requested(request)), NOW).map(drop)
     };
-    for good in ["https://pay.example/1?a=b#c", "http://127.0.0.1:8090/pay/1", "http://localhost/1", "http://[::1]:1/"]
-    {
+    for good in [
+        "https://pay.example/1?a=b#c",
+        "https://pay.example:8443/@bakery?for=alice@example.org#@",
+        "http://127.0.0.1:8090/pay/1",
+        "http://localhost/1",
+        "http://[::1]:1/",
+        "http://[::1]/",
+    ] {
         assert_eq!(open(good), Ok(()), "{good}");
     }
     for bad in [
@@ -243,6 +249,12 @@ fn a_payment_page_is_opened_over_tls_or_on_this_machine() {
         "file:///etc/passwd",
         "intent://pay",
         "https://bank.example@evil.example/",
+        "https://bank.example:443@evil.example/",
+        "https://bank.example\\@evil.example/",
+        "https:///bank.example",
+        "https://:443/",
+        "HTTPS://pay.example/1",
+        "http://localhost@evil.example/",
         "https://pay.example/ 1",
         "https://pay.example/\u{1b}[2J",
         "https://pаy.example/1",
