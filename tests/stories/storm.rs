@@ -42,7 +42,7 @@ fn a_hundred_storms_break_no_promise() {
 /// What storms found once, made as small as it goes.
 #[tokio::test]
 async fn what_broke_a_promise_once_breaks_none_any_more() {
-    let storms: [&[Step]; 8] = [
+    let storms: [&[Step]; 9] = [
         &[
             Step::RelayCopied,
             Step::PowerCut { place: 4, operation: 5, seed: 288_775 },
@@ -137,6 +137,19 @@ async fn what_broke_a_promise_once_breaks_none_any_more() {
             Step::Lull,
             Step::PowerCut { place: 0, operation: 21, seed: 834_085 },
             Step::RelayRestored,
+            Step::Lull,
+        ],
+        &[
+            Step::Kill { device: 3, point: 2 },
+            Step::Say { device: 2, to: 0 },
+            Step::Lull,
+            Step::Say { device: 1, to: 0 },
+            Step::PowerCut { place: 1, operation: 11, seed: 7_770 },
+            Step::Lull,
+            Step::Carry { device: 2, frames: 4, fate: Fate::Arrives },
+            Step::PowerCut { place: 1, operation: 22, seed: 756_971 },
+            Step::PowerCut { place: 5, operation: 32, seed: 844_899 },
+            Step::Say { device: 0, to: 0 },
             Step::Lull,
         ],
     ];

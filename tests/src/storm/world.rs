@@ -291,19 +291,20 @@ impl World {
         was_dead
     }
 
-    /// Places that lost their power start again. Says which.
+    /// Places that lost their power start again. Says which. While one does, another may lose its power.
     pub async fn power_comes_back(&mut self) -> Vec<usize> {
-        let dead: Vec<usize> = (0..=RELAY_PLACE).filter(|place| self.is_dead(*place)).collect();
-        for place in &dead {
-            if *place == RELAY_PLACE {
+        let mut were_dead = Vec::new();
+        while let Some(place) = (0..=RELAY_PLACE).find(|place| self.is_dead(*place)) {
+            were_dead.push(place);
+            if place == RELAY_PLACE {
                 self.relay_falls().await;
                 continue;
             }
-            self.ends(*place).await;
-            self.power_returns(*place);
-            self.starts(*place).await;
+            self.ends(place).await;
+            self.power_returns(place);
+            self.starts(place).await;
         }
-        dead
+        were_dead
     }
 
     /// A copy of a device's folder.
