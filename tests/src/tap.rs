@@ -1,6 +1,6 @@
 //! Somebody on the line: a proxy between people and their relay that writes down every frame, in both directions, without
 //! the WebSocket's mask. It sees what the relay sees, and what an operator or a wiretap behind TLS could see. It can also
-//! keep back what the relay says, cut the line, and lie in the relay's name.
+//! keep back what the relay says, cut the line, also before the relay heard something, and lie in the relay's name.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +21,9 @@ use crate::PATIENCE;
 /// What a device hears instead of what the relay said: nothing at all, or something else.
 pub type Lie = Box<dyn FnMut(DeviceId, Reply) -> Option<Reply> + Send>;
 
+/// True for a request that the relay does not hear any more, because the line breaks before.
+type Break = Box<dyn FnMut(DeviceId, &Request) -> bool + Send>;
+
 /// What went over the line.
 #[derive(Clone)]
 pub struct Tape {
@@ -30,6 +33,7 @@ pub struct Tape {
     /// How often the line was cut.
     cut: watch::Sender<u32>,
     lie: Arc<Mutex<Option<Lie>>>,
+    breaks: Arc<Mutex<Option<Break>>>,
 }
 
 impl Default for Tape {
@@ -39,6 +43,7 @@ impl Default for Tape {
             held: watch::Sender::new(false),
             cut: watch::Sender::new(0),
             lie: Arc::default(),
+            breaks: Arc::default(),
         }
     }
 }
@@ -61,6 +66,16 @@ impl Tape {
     /// From now on devices hear what the relay says.
     pub fn is_honest_again(&self) {
         *self.lie.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// From now on the connection ends where this is true, and the relay has not heard it.
+    pub fn breaks_before(&self, breaks: impl FnMut(DeviceId, &Request) -> bool + Send + 'static) {
+        *self.breaks.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(breaks));
+    }
+
+    fn is_broken_by(&self, device: Option<DeviceId>, request: &Request) -> bool {
+        let mut breaks = self.breaks.lock().unwrap_or_else(PoisonError::into_inner);
+        device.zip(breaks.as_mut()).is_some_and(|(device, breaks)| breaks(device, request))
     }
 
     /// What the device hears of a frame.
@@ -139,8 +154,12 @@ async fn pass_on(stream: TcpStream, relay: SocketAddr, tape: Tape) {
         if let Message::Binary(bytes) = &frame {
             tape.write(bytes);
             if to_the_relay {
-                if let Ok((_, Request::Authenticate { device: who, .. })) = Request::decode(bytes) {
+                let (_, request) = Request::decode(bytes).expect("our devices keep to the protocol");
+                if let Request::Authenticate { device: who, .. } = request {
                     device = Some(who);
+                }
+                if tape.is_broken_by(device, &request) {
+                    return;
                 }
             } else {
                 let Some(told) = tape.told(device, bytes.clone()) else { continue };

@@ -1,7 +1,11 @@
 //! Stories of relays and phones that came back from an older copy of themselves.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use comptoir_client::BubbleState;
 use comptoir_tests::{DAY_MS, MINUTE_MS, Restored, Town, copy_dir};
+use comptoir_wire::Request;
 
 #[tokio::test]
 async fn a_relay_restored_from_an_older_copy_loses_nothing_that_comes_after() {
@@ -147,4 +151,80 @@ async fn who_writes_first_to_a_phone_that_was_put_back_is_read() {
     let carols = carol.meets(&bob).await;
     carol.says(carols, "hello").await;
     bob.sees(carols, &["you: hello"]).await;
+}
+
+/// As above, and the line broke when the phone had just learned that it was put back, before the relay had its new key packages.
+#[tokio::test]
+async fn a_phone_that_was_put_back_goes_on_replacing_its_key_packages_after_a_broken_line() {
+    let (town, tape) = Town::with_a_tap().await;
+    let (alice, bob, chat) = town.two_who_talk("one").await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
+    copy_dir(&folder, &copy);
+    let bob = town.open("bob");
+    bob.syncs().await;
+    // The phone takes them for old and gives others. The copy does not know it.
+    let old = "UPDATE kv SET v = zeroblob(8) WHERE k = 'key_packages.made_at'";
+    bob.client.turn(move |tx| Ok(tx.sql().execute(old, ())?)).await.unwrap();
+    tape.cuts_the_line();
+    bob.client.connect().unwrap();
+    alice.client.connect().unwrap();
+    alice.says(chat, "two").await;
+    bob.sees(chat, &["you: one", "you: two"]).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+    let given = Arc::new(AtomicU32::new(0));
+    let times = Arc::clone(&given);
+    tape.breaks_before(move |_, request| {
+        matches!(request, Request::PublishKeyPackages { .. }) && times.fetch_add(1, Ordering::Relaxed) == 0
+    });
+    let bob = town.open("bob");
+    bob.until("the end of the line", |_| (given.load(Ordering::Relaxed) > 0).then_some(())).await;
+    for _ in 0..3 {
+        bob.client.connect().unwrap();
+        bob.syncs().await;
+        tape.cuts_the_line();
+    }
+    assert_eq!(given.load(Ordering::Relaxed), 2, "again after the line broke, and then no more");
+    bob.client.connect().unwrap();
+    let carol = town.arrives("carol").await;
+    let carols = carol.meets(&bob).await;
+    carol.says(carols, "hello").await;
+    bob.sees(carols, &["you: hello"]).await;
+}
+
+/// Its only chat began after the copy was taken: it has nothing to say by which the relay would know that it knows.
+#[tokio::test]
+async fn a_phone_that_was_put_back_replaces_its_key_packages_once() {
+    let (town, tape) = Town::with_a_tap().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
+    copy_dir(&folder, &copy);
+    let bob = town.open("bob");
+    let chat = bob.meets(&alice).await;
+    bob.says(chat, "one").await;
+    alice.sees(chat, &["you: one"]).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+    let given = Arc::new(AtomicU32::new(0));
+    let times = Arc::clone(&given);
+    tape.breaks_before(move |_, request| {
+        times.fetch_add(u32::from(matches!(request, Request::PublishKeyPackages { .. })), Ordering::Relaxed);
+        false
+    });
+    let bob = town.open("bob");
+    for _ in 0..3 {
+        bob.client.connect().unwrap();
+        bob.syncs().await;
+        tape.cuts_the_line();
+    }
+    assert_eq!(given.load(Ordering::Relaxed), 1);
 }

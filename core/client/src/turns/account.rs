@@ -168,6 +168,10 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tracing::warn!("the relay knows more than this store; its conversations begin anew");
         super::members::begin_anew(tx)?;
         tx.set_kv_u64("key_packages.lost", 1)?;
+        // Once is enough: the same last word would tell it again at the next welcome.
+        if let Some(uid) = welcome.last_uid {
+            tx.sql.prepare_cached("INSERT INTO said (uid) VALUES (?1)")?.execute([uid.0])?;
+        }
     }
     // Another life of the relay's database, or an older one of the same: its numbers are not the ones we counted. And what
     // it forgot before this device came back is not waited for.
@@ -182,7 +186,8 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
     }
     super::push::connected(tx, welcome, other_numbers)?;
     super::gates::connected(tx, other_numbers)?;
-    if other_life || is_older || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
+    let are_lost = tx.kv_u64("key_packages.lost")? > 0;
+    if other_life || are_lost || welcome.key_packages_left < KEY_PACKAGES_FEW || are_key_packages_old(tx)? {
         tx.effect(Effect::Ask(Question::KeyPackages));
     }
     let own = tx.account(me.account)?.ok_or(TurnError::Corrupt { what: "own account log" })?;
@@ -220,10 +225,11 @@ fn are_key_packages_old(tx: &Tx<'_>) -> Result<bool, TurnError> {
 }
 
 /// Makes key packages for the relay to hand out while this device is away, the last resort among them. The relay keeps
-/// the newest. An older copy has no keys for those that were given to it since: it gives so many that none of them is kept.
+/// the newest. An older copy has no keys for those that were given to it since: it gives so many that none of them is kept. So does
+/// who gives some because the last ones are old: the copy may be older than it knows.
 pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> {
     let me = tx.me()?;
-    let are_lost = tx.kv_u64("key_packages.lost")? > 0;
+    let are_lost = tx.kv_u64("key_packages.lost")? > 0 || are_key_packages_old(tx)?;
     let count = if are_lost { wire::limits::KEY_PACKAGES_MAX } else { KEY_PACKAGES_WANTED as usize };
     let packages = (0..count).map(|_| make_key_package(&tx.mls, &me, false)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = Some(make_key_package(&tx.mls, &me, true)?);
