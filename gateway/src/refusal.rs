@@ -5,7 +5,7 @@ use comptoir_client::headless::{TurnError, Tx};
 use comptoir_content::{AccountId, Hash, OrderId, PaymentId, PublicKey};
 use comptoir_sqlcipher::rusqlite::{self, OptionalExtension as _, params};
 
-/// So many are remembered of one customer; who has more refused is told the newest again.
+/// So many by their dates are remembered of one customer, and the last one; who has more refused is told the newest again.
 const KEPT_MAX: u32 = 100;
 
 /// An attempt that was refused, with what its answer names.
@@ -42,10 +42,10 @@ impl Refusal {
             ])?;
         tx.sql()
             .prepare_cached(
-                "DELETE FROM refused WHERE buyer = ?1 AND (order_id, attempt) NOT IN
+                "DELETE FROM refused WHERE buyer = ?1 AND (order_id, attempt) <> (?3, ?4) AND (order_id, attempt) NOT IN
                      (SELECT order_id, attempt FROM refused WHERE buyer = ?1 ORDER BY refused_at DESC LIMIT ?2)",
             )?
-            .execute(params![self.buyer.0, KEPT_MAX])?;
+            .execute(params![self.buyer.0, KEPT_MAX, self.order.0, self.attempt])?;
         Ok(())
     }
 

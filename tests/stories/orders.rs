@@ -96,6 +96,39 @@ async fn a_refusal_that_was_missed_is_told_again_and_final() {
     assert_eq!(bakery.books(&town).await["postings"], 1);
 }
 
+/// A till whose books were put back from an old copy may have sold it: what it says about a bill that it does not know is not final.
+/// And the newest refusal is remembered, also after the clock was set back.
+#[tokio::test]
+async fn a_refusal_is_remembered_unless_the_bill_is_unknown() {
+    let (_town, bakery, alice, chat) = at_the_counter().await;
+    let bill = alice.orders(chat, "Croissant").await;
+    alice.taps_pay(chat, &bill).await;
+    let placed: Vec<u8> =
+        alice.client.view(|db| Ok(db.query_row("SELECT placed FROM checkout", (), |row| row.get(0))?)).unwrap();
+    let till = bakery.till.as_ref().unwrap().client();
+    let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100)
+        INSERT INTO refused SELECT (SELECT buyer FROM attempt), randomblob(16), 1, zeroblob(16), zeroblob(32), zeroblob(32), 'old',
+            9000000000000 FROM n";
+    till.turn(move |tx| Ok(tx.sql().execute(many, ())?)).await.unwrap();
+    let told = |reason: &'static str| {
+        let sql = "SELECT count(*) FROM refused WHERE reason = ?1";
+        till.view(move |db| Ok(db.query_row(sql, (reason,), |row| row.get::<_, u32>(0))?)).unwrap()
+    };
+    let greetings = |me: &Person| me.bubbles(chat).iter().filter(|bubble| bubble.text.starts_with("Bonjour!")).count();
+    let key = SigningKey::from_seed([8; 32]);
+    let (order, payment) = (OrderId([8; 16]), PaymentId([8; 16]));
+    let unknown = OrderPlaced { invoice_hash: Hash([8; 32]), order, payment, ..order_of_another_device(&placed) };
+    for (placed, words, kept) in
+        [(unknown.prove(&key), "Hello?", (0, 100)), (order_of_another_device(&placed), "And now?", (1, 100))]
+    {
+        let seen = greetings(&alice);
+        alice.client.turn(move |tx| tx.say(chat, Body::OrderPlaced(Box::new(placed)), None)).await.unwrap();
+        alice.says(chat, words).await;
+        alice.until("the answer to what came after it", |me| (greetings(me) > seen).then_some(())).await;
+        assert_eq!((told("submit.unknown"), told("old")), kept, "{words}");
+    }
+}
+
 #[tokio::test]
 async fn late_money_for_a_bill_that_another_order_paid_goes_back() {
     let (town, bakery, alice, chat) = at_the_counter().await;

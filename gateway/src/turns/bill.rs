@@ -170,7 +170,7 @@ pub(crate) fn wished(
         let code = code(known.hash());
         return Ok(if is_same { Made::Bill { invoice: Box::new(known.into_inner()), code } } else { Made::Another });
     }
-    let expires_at = tx.now.plus_ms(wish.minutes.saturating_mul(60_000));
+    let expires_at = till.issued_at(tx.now).plus_ms(wish.minutes.saturating_mul(60_000));
     let total = invoice::sum_minor(&lines).and_then(|minor| Amount::new(minor, currency).ok());
     let new = New {
         id: wish.id,

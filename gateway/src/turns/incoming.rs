@@ -97,7 +97,7 @@ fn tapped(
     let Some(product) = product_of(catalogue, payload) else {
         return greet(tx, till, catalogue, message);
     };
-    let expires_at = tx.now.plus_ms(INVOICE_LIFE_MS);
+    let expires_at = till.issued_at(tx.now).plus_ms(INVOICE_LIFE_MS);
     if !bill::may_sell_until(till, expires_at) {
         return say(tx, message, CLOSED);
     }
@@ -137,7 +137,8 @@ fn order_placed(
     placed: &OrderPlaced,
 ) -> Result<(), TurnError> {
     let Some((signed, product)) = till::invoice(tx.sql(), placed.invoice_hash)? else {
-        return refuse(tx, till, message, placed, &Refused::InvoiceSignature);
+        // Told and not kept: a till whose books were put back from an old copy may have sold it.
+        return tell_refusal(tx, till, message, refusal(message, placed, &Refused::InvoiceSignature));
     };
     let verified = signed.verify()?;
     // The same payment or order under another invoice counts as well: their names are unique in the whole shop.
@@ -218,7 +219,13 @@ fn refuse(
     placed: &OrderPlaced,
     refused: &Refused,
 ) -> Result<(), TurnError> {
-    let refusal = Refusal {
+    let refusal = refusal(message, placed, refused);
+    refusal.keep(tx)?;
+    tell_refusal(tx, till, message, refusal)
+}
+
+fn refusal(message: &Incoming, placed: &OrderPlaced, refused: &Refused) -> Refusal {
+    Refusal {
         buyer: message.peer,
         order: placed.order,
         attempt: placed.attempt,
@@ -226,9 +233,7 @@ fn refuse(
         payer_key: placed.payer_key,
         invoice_hash: placed.invoice_hash,
         reason: refused.key().to_owned(),
-    };
-    refusal.keep(tx)?;
-    tell_refusal(tx, till, message, refusal)
+    }
 }
 
 fn tell_refusal(tx: &mut Tx<'_>, till: &Till, message: &Incoming, refusal: Refusal) -> Result<(), TurnError> {
