@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use comptoir_wire::DeviceId;
@@ -83,6 +83,8 @@ pub(crate) struct Shared<S> {
     pub(crate) pusher: Option<Pusher>,
     /// Becomes true once.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// How many devices were connected when the relay began to stop.
+    pub(crate) together_at_the_end: OnceLock<u64>,
     /// As of the last sweep.
     disk_is_short: AtomicBool,
     salt: [u8; 16],
@@ -198,6 +200,7 @@ impl Shared<SqliteStore> {
             metrics: Metrics::default(),
             pusher,
             stopping,
+            together_at_the_end: OnceLock::new(),
             disk_is_short: AtomicBool::new(false),
             salt: crate::random()?,
             sockets: Arc::new(Semaphore::new(config.limits.sockets_max as usize)),

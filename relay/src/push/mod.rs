@@ -1,5 +1,6 @@
 //! Wake-ups for devices that are away: one empty push message for each absence, to the endpoint that the device named, and
-//! another for what comes an hour later, because the first may have been lost.
+//! another for what comes an hour later, because the first may have been lost. One that was under way when the relay fell may
+//! go out twice.
 //!
 //! A deposit only writes down that a wake-up is owed, in its own transaction; [`knock_often`] sends what is owed beside
 //! everything else, so that no push service, however slow, holds up a message. A wake-up that is not taken is tried again,

@@ -50,8 +50,10 @@ pub(super) async fn tell<S: RelayStore>(
     line.close(ending);
     let reason = line.closed().await;
     if reason == Close::Restart {
-        let within_ms = (shared.hub.attached() as u64).saturating_mul(RECONNECT_MS);
-        let reconnect_after_ms = crate::below(within_ms.min(shared.config.limits.reconnect_within_ms));
+        // Counted by the first who is told, while all are here.
+        let together = *shared.together_at_the_end.get_or_init(|| shared.hub.attached() as u64);
+        let within_ms = together.saturating_mul(RECONNECT_MS).min(shared.config.limits.reconnect_within_ms);
+        let reconnect_after_ms = crate::below(within_ms);
         out.send(Reply::Notice { reconnect_after_ms }.encode(0)).await.ok();
     }
     // The asking half finishes the frame it works on and hangs up; its answer still goes out.

@@ -67,11 +67,21 @@ impl Standing {
 /// what was left behind. What was being tried when the relay fell is tried again: whether anybody was woken is not known.
 pub(super) fn nobody_is_here(db: &mut Connection, now_ms: i64, within_ms: u64) -> rusqlite::Result<()> {
     let tx = db.transaction()?;
-    tx.execute("UPDATE device SET knock_at_ms = ?1, trying = 0 WHERE wake_up = 2 AND trying = 1", [now_ms])?;
+    for device_no in tried(&tx)? {
+        tx.prepare_cached("UPDATE device SET knock_at_ms = ?2, trying = 0 WHERE device_no = ?1")?
+            .execute((device_no, now_ms.saturating_add_unsigned(crate::below(within_ms))))?;
+    }
     for (device, visit) in here(&tx)? {
         leave(&tx, device, visit, now_ms.saturating_add(ABSENCE_MS), within_ms)?;
     }
     tx.commit()
+}
+
+/// The numbers of the devices that were being knocked for.
+fn tried(db: &Connection) -> rusqlite::Result<Vec<i64>> {
+    db.prepare_cached("SELECT device_no FROM device WHERE wake_up = 2 AND trying = 1")?
+        .query_map([], |row| row.get(0))?
+        .collect()
 }
 
 /// Devices that are marked as connected, and on which visit.
