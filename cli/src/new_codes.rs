@@ -48,8 +48,8 @@ pub(crate) struct NewCode {
     /// For one payment, such as `12.50`. Without it the payer types the amount, and the code can stay on the counter.
     #[arg(long)]
     amount: Option<String>,
-    /// By what you know the payment again. A reference that banks check begins with `RF`, or is the 27 digits of a Swiss QR-IBAN;
-    /// anything else is a message to the payer.
+    /// By what you know the payment again. For European and Swiss banks a reference begins with `RF`, or is the 27 digits of a Swiss
+    /// QR-IBAN; anything else is a message to the payer.
     #[arg(long)]
     reference: Option<String>,
     /// Into this file, instead of drawing it here.
@@ -139,6 +139,9 @@ pub(crate) fn write(out: &Out, code: NewCode) -> Result<(), Failure> {
 fn text(code: NewCode) -> Result<String, Failure> {
     let (country, currency) = code.scheme.home();
     let usage = |text: &str| Failure::usage("qr.write", text);
+    if code.postcode.is_some() && !matches!(code.scheme, NewScheme::Swiss) {
+        return Err(usage("--postcode, --street and --house are for a Swiss bill"));
+    }
     let currency = code.currency.as_deref().or(currency).ok_or(usage("name the currency with --currency"))?;
     let currency = Currency::of(currency).ok_or(usage("--currency is not a code of ISO 4217"))?;
     let amount = code.amount.as_deref().map(|amount| Money::parse(amount, currency)).transpose();
@@ -174,21 +177,28 @@ fn upi(code: NewCode, amount: Option<Money>) -> UpiLink {
 }
 
 fn transfer(code: NewCode, amount: Option<Money>) -> EpcTransfer {
-    let (reference, text) = match code.reference {
-        Some(reference) if reference.starts_with("RF") => (Some(reference), None),
-        text => (None, text),
-    };
+    let (reference, text) = reference_or_message(code.reference, is_creditor_reference);
     let (name, iban) = (code.name, code.account);
     EpcTransfer { bic: None, name, iban, amount, purpose: None, reference, text, note: None }
 }
 
+/// References are printed in groups, and stand in the code without the spaces. What banks do not check is a message, as it was typed.
+fn reference_or_message(text: Option<String>, is_reference: impl Fn(&str) -> bool) -> (Option<String>, Option<String>) {
+    let close: Option<String> =
+        text.as_deref().map(|text| text.split_whitespace().collect::<String>().to_ascii_uppercase());
+    if close.as_deref().is_some_and(is_reference) { (close, None) } else { (None, text) }
+}
+
+/// As ISO 11649 has them: `RF` and two digits to check them by.
+fn is_creditor_reference(text: &str) -> bool {
+    let check = text.strip_prefix("RF").and_then(|rest| rest.as_bytes().get(..2));
+    check.is_some_and(|check| check.iter().all(u8::is_ascii_digit))
+}
+
 fn swiss(code: NewCode, country: String, currency: Currency, amount: Option<Money>) -> SwissBill {
-    let is_checked =
-        |text: &str| text.starts_with("RF") || (text.len() == 27 && text.bytes().all(|byte| byte.is_ascii_digit()));
-    let (reference, message) = match code.reference {
-        Some(reference) if is_checked(&reference) => (Some(reference), None),
-        message => (None, message),
-    };
+    let is_of_qr_iban = |text: &str| text.len() == 27 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_reference = |text: &str| is_creditor_reference(text) || is_of_qr_iban(text);
+    let (reference, message) = reference_or_message(code.reference, is_reference);
     let creditor = SwissAddress {
         name: code.name,
         kind: 'S',

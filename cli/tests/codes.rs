@@ -93,6 +93,23 @@ fn a_shop_in_switzerland_writes_a_bill_with_its_cross() {
     assert!(no_postcode.code == Some(2), "{}", no_postcode.out);
     let no_reference = write("CH4431999123000889012", &address);
     assert!(no_reference.code == Some(2), "an account that wants a reference of 27 digits: {}", no_reference.out);
+    // As they are printed: in groups.
+    let printed = [
+        ("CH5204835012345671000", "rf18 5390 0754 7034"),
+        ("CH4431999123000889012", "21 00000 00003 13947 14300 09017"),
+    ];
+    for (account, reference) in printed {
+        let written = write(account, &[&address[..], &["--reference", reference]].concat());
+        assert_eq!(written.code, Some(0), "{}", written.err);
+        let text = written.json()["text"].as_str().unwrap().to_owned();
+        let close = reference.replace(' ', "").to_uppercase();
+        assert!(text.contains(&format!("\n{close}\n")), "{text}");
+    }
+    let message = write("CH5204835012345671000", &[&address[..], &["--reference", "rfid tags"]].concat());
+    assert!(message.json()["text"].as_str().unwrap().ends_with("\nNON\n\nrfid tags\nEPD"), "{}", message.out);
+    let pix = ["--scheme", "pix", "--account", "bakery@example.org", "--name", "Bakery", "--postcode", "8001"];
+    let elsewhere = run(comptoir().args(["qr", "write"]).args(pix));
+    assert!(elsewhere.code == Some(2) && elsewhere.err.contains("Swiss"), "{}", elsewhere.err);
 }
 
 #[test]

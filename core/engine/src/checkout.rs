@@ -461,8 +461,8 @@ fn check_handoff(handoff: &Handoff) -> Result<(), Refused> {
         authority.rsplit_once(':').map_or(authority, |(host, port)| if is_port(port) { host } else { authority });
     let is_here = scheme == "http" && ["127.0.0.1", "localhost", "[::1]"].contains(&host);
     // What stands before an @ looks like a host and is none; and what a backslash ends, nobody agrees on.
-    let is_plain = url.is_ascii() && !url.contains(char::is_whitespace) && !url.contains('\\');
-    let fits = is_plain && !host.is_empty() && !authority.contains('@');
+    let fits =
+        url.is_ascii() && !url.contains(char::is_whitespace) && !host.is_empty() && !authority.contains(['@', '\\']);
     if fits && (is_here || scheme == "https") { Ok(()) } else { Err(Refused::BadText { field: "page address" }) }
 }
 

@@ -232,6 +232,7 @@ fn a_payment_page_is_opened_over_tls_or_on_this_machine() {
     for good in [
         "https://pay.example/1?a=b#c",
         "https://pay.example:8443/@bakery?for=alice@example.org#@",
+        "https://pay.example/?for=a\\b",
         "http://127.0.0.1:8090/pay/1",
         "http://localhost/1",
         "http://[::1]:1/",
