@@ -8,7 +8,7 @@ use comptoir_content::{ConversationId, Handoff};
 use comptoir_gateway::{Gateway, NewShop, init};
 use comptoir_sandbox::Sandbox;
 
-use crate::{Person, Town, free_address};
+use crate::{PATIENCE, Person, Town, free_address};
 
 const SECRET: &str = "sk_practice_the_bakery";
 const WEBHOOK_SECRET: &str = "whsec_practice_the_bakery";
@@ -114,7 +114,8 @@ impl Bakery {
 
     /// Every webhook was taken by the till, or given up.
     pub async fn provider_has_told_all(&self) {
-        self.provider.as_ref().expect("it runs").webhooks_done().await;
+        let done = self.provider.as_ref().expect("it runs").webhooks_done();
+        tokio::time::timeout(PATIENCE, done).await.expect("the till takes what the provider sends");
     }
 
     /// The till looks at the clock.
@@ -132,7 +133,7 @@ impl Bakery {
                 }
             }
         };
-        tokio::time::timeout(crate::PATIENCE, waiting).await.expect("the till never got there")
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the till never got there")
     }
 
     /// Charges that the provider made, in minor units.
