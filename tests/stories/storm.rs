@@ -42,7 +42,31 @@ fn a_hundred_storms_break_no_promise() {
 /// What storms found once, made as small as it goes.
 #[tokio::test]
 async fn what_broke_a_promise_once_breaks_none_any_more() {
-    let storms: [&[Step]; 9] = [
+    let storms: [&[Step]; 11] = [
+        &[
+            Step::Copied { device: 3 },
+            Step::RelayCopied,
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::Restored { device: 3 },
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::Pass { minutes: 2 },
+            Step::Tick { device: 3 },
+            Step::Lull,
+            Step::Restored { device: 3 },
+            Step::RelayRestored,
+            Step::Say { device: 3, to: 0 },
+        ],
+        &[
+            Step::Copied { device: 3 },
+            Step::RelayCopied,
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::Restored { device: 3 },
+            Step::RelayRestored,
+            Step::Say { device: 3, to: 0 },
+        ],
         &[
             Step::RelayCopied,
             Step::PowerCut { place: 4, operation: 5, seed: 288_775 },

@@ -122,6 +122,57 @@ fn join_config() -> MlsGroupJoinConfig {
         .build()
 }
 
+const OPENING: &str = "opening an invitation";
+
+/// Opens an invitation, which uses up its key package; a group of the same name may be there.
+fn invitation<P: OpenMlsProvider>(provider: &P, welcome: &[u8]) -> Result<StagedWelcome, SessionError> {
+    let message = MlsMessageIn::tls_deserialize_exact(welcome).map_err(|error| unreadable(OPENING)(&error))?;
+    let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
+        return Err(SessionError::Unreadable { doing: OPENING, reason: "another kind of message".to_owned() });
+    };
+    // Leaves live as long as their devices do: the account logs say which those are, and not the dates of the key
+    // packages that they came in with.
+    StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
+        .and_then(|join| join.replace_old_group().skip_lifetime_validation().build())
+        .map_err(|error| unreadable(OPENING)(&error))
+}
+
+/// What the invitation is into, and who sent it, after every member of its tree was checked.
+fn check_invitation(
+    staged: &StagedWelcome,
+    me: &Me,
+    find: &dyn Fn(AccountId) -> Option<Account>,
+) -> Result<(ConversationId, u32, Member), SessionError> {
+    let (conversation, generation) = parse_group_id(staged.group_context().group_id())
+        .ok_or(SessionError::Member { why: "the group has a name that is not ours" })?;
+
+    let mut accounts: Vec<AccountId> = Vec::new();
+    for member in staged.members() {
+        let basic = BasicCredential::try_from(member.credential)
+            .map_err(|_| SessionError::Member { why: "not one of our credentials" })?;
+        let account = Signed::<DeviceCertificate>::decode(basic.identity())
+            .and_then(|signed| signed.verify())
+            .map_err(|_| SessionError::Member { why: "its device certificate does not hold" })?
+            .account;
+        if !accounts.contains(&account) {
+            accounts.push(account);
+        }
+    }
+    let [one, other] = accounts[..] else {
+        return Err(SessionError::Member { why: "a conversation is of two accounts" });
+    };
+    if ConversationId::between(one, other) != conversation || !accounts.contains(&me.account) {
+        return Err(SessionError::Member { why: "the conversation is of other accounts" });
+    }
+    let roster = Roster { allowed: &accounts, find };
+    for member in staged.members() {
+        roster.check(&member.credential, &member.signature_key)?;
+    }
+    let inviter = staged.welcome_sender().map_err(|error| unreadable(OPENING)(&error))?;
+    let inviter = roster.check(inviter.credential(), inviter.signature_key().as_slice())?;
+    Ok((conversation, generation, inviter))
+}
+
 impl Group {
     /// Creates the group of a generation and invites everybody at once. The group is at epoch 1 afterwards.
     ///
@@ -177,45 +228,37 @@ impl Group {
         welcome: &[u8],
         find: &dyn Fn(AccountId) -> Option<Account>,
     ) -> Result<(Self, Member), SessionError> {
-        let doing = "opening an invitation";
-        let message = MlsMessageIn::tls_deserialize_exact(welcome).map_err(|error| unreadable(doing)(&error))?;
-        let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-            return Err(SessionError::Unreadable { doing, reason: "another kind of message".to_owned() });
-        };
-        // Leaves live as long as their devices do: the account logs say which those are, and not the dates of the key
-        // packages that they came in with.
-        let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
-            .and_then(|join| join.skip_lifetime_validation().build())
-            .map_err(|error| unreadable(doing)(&error))?;
-        let (conversation, generation) = parse_group_id(staged.group_context().group_id())
-            .ok_or(SessionError::Member { why: "the group has a name that is not ours" })?;
-
-        let mut accounts: Vec<AccountId> = Vec::new();
-        for member in staged.members() {
-            let basic = BasicCredential::try_from(member.credential)
-                .map_err(|_| SessionError::Member { why: "not one of our credentials" })?;
-            let account = Signed::<DeviceCertificate>::decode(basic.identity())
-                .and_then(|signed| signed.verify())
-                .map_err(|_| SessionError::Member { why: "its device certificate does not hold" })?
-                .account;
-            if !accounts.contains(&account) {
-                accounts.push(account);
-            }
-        }
-        let [one, other] = accounts[..] else {
-            return Err(SessionError::Member { why: "a conversation is of two accounts" });
-        };
-        if ConversationId::between(one, other) != conversation || !accounts.contains(&me.account) {
-            return Err(SessionError::Member { why: "the conversation is of other accounts" });
-        }
-        let roster = Roster { allowed: &accounts, find };
-        for member in staged.members() {
-            roster.check(&member.credential, &member.signature_key)?;
-        }
-        let inviter = staged.welcome_sender().map_err(|error| unreadable(doing)(&error))?;
-        let inviter = roster.check(inviter.credential(), inviter.signature_key().as_slice())?;
+        let staged = invitation(provider, welcome)?;
+        let (conversation, generation, inviter) = check_invitation(&staged, me, find)?;
         let mls = staged.into_group(provider).map_err(|error| store("joining a group")(&error))?;
         Ok((Self { mls, conversation, generation }, inviter))
+    }
+
+    /// Whether this invitation is into another group of the same conversation and generation: who sent it and the relay know
+    /// nothing of this one any more. One that was opened before cannot be opened again; only by a key package of last resort, of
+    /// an epoch long ago, it would be taken for another.
+    ///
+    /// # Errors
+    /// As [`Group::join`], for an invitation that opens and does not hold.
+    pub fn is_forked_by<P: OpenMlsProvider>(
+        &self,
+        provider: &P,
+        me: &Me,
+        welcome: &[u8],
+        find: &dyn Fn(AccountId) -> Option<Account>,
+    ) -> Result<bool, SessionError> {
+        let staged = match invitation(provider, welcome) {
+            Ok(staged) => staged,
+            Err(SessionError::Unreadable { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let (conversation, generation, _) = check_invitation(&staged, me, find)?;
+        if (conversation, generation) != (self.conversation, self.generation) {
+            return Err(SessionError::Member { why: "the envelope names another conversation" });
+        }
+        // Whoever opens a group does it with an encryption key that is in no other.
+        let theirs = staged.members().map(|member| member.encryption_key);
+        Ok(!theirs.eq(self.mls.members().map(|member| member.encryption_key)))
     }
 
     /// Stages a commit that adds devices. It takes effect with [`Group::merge_pending`], after the relay accepted it.

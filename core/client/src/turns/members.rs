@@ -291,6 +291,16 @@ pub(crate) fn fell_behind(tx: &mut Tx<'_>, conversation: i64) -> Result<(), Turn
     super::send::send_marks(tx, &row, Marks { delivered: Vec::new(), read_upto: None })
 }
 
+/// A member invited this device to where the conversation was long ago, or had not begun: that member was put back to an older copy,
+/// and the relay as well, which would have told it so. Another generation finds them, and says again what they may not have.
+pub(super) fn was_forgotten(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), TurnError> {
+    let Conversation::Open { generation } = conversation.state else {
+        return Ok(());
+    };
+    fell_behind(tx, conversation.id)?;
+    super::resend::replaced(tx, conversation.id, generation.saturating_add(1))
+}
+
 /// What an answer of the relay or an invitation did to the conversation.
 pub(crate) fn moved(
     tx: &mut Tx<'_>,

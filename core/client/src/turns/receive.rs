@@ -1,5 +1,6 @@
 //! Turns about what arrives: opened, verified, told from duplicates and applied in one transaction, acknowledged after it.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use comptoir_content::{AccountId, Basis, Body, Content, ConversationId, Marks, Profile, Signed, Timestamp, Uid};
@@ -97,19 +98,28 @@ pub(super) fn open(tx: &mut Tx<'_>, arrived: &Arrived, news: &mut News) -> Resul
 /// An invitation into a conversation, or into a newer generation of one.
 #[allow(clippy::wildcard_enum_match_arm, reason = "one state needs care here, the others are the machine's")]
 fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
-    if let Some(group) = tx.group(arrived.conversation, arrived.generation)? {
-        // Invited twice, or invited where we are.
-        let opened_by_us = tx
-            .conversation(arrived.conversation)?
-            .is_some_and(|known| known.state == conversation::Conversation::Opening { generation: arrived.generation });
-        if !opened_by_us {
-            tx.keep_group(group);
-            return Ok(());
-        }
-        // Both opened at once and the relay took theirs: make room for it.
-        group.delete(&tx.mls)?;
-    }
     let me = tx.me()?;
+    if let Some(group) = tx.group(arrived.conversation, arrived.generation)? {
+        let known = tx.conversation(arrived.conversation)?;
+        let opening = conversation::Conversation::Opening { generation: arrived.generation };
+        match known {
+            // Both opened at once and the relay took theirs: make room for it.
+            Some(known) if known.state == opening => group.delete(&tx.mls)?,
+            known => {
+                let find = |id: AccountId| tx.account(id).ok().flatten();
+                let is_forked = group.is_forked_by(&tx.mls, &me, &arrived.sealed, &find)?;
+                tx.keep_group(group);
+                return match known {
+                    Some(known) if is_forked => {
+                        account::key_package_used(tx)?;
+                        members::was_forgotten(tx, &known)
+                    }
+                    // Invited twice.
+                    Some(_) | None => Ok(()),
+                };
+            }
+        }
+    }
     let (group, _inviter) = {
         let find = |id: AccountId| tx.account(id).ok().flatten();
         Group::join(&tx.mls, &me, &arrived.sealed, &find)?
@@ -134,10 +144,12 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
         _ => members::moved(tx, &conversation, conversation::Input::Joined { generation })?,
     };
     renewal::renewed(tx, conversation.id)?;
-    if let conversation::Conversation::Open { generation: before } = conversation.state
-        && before < generation
-    {
-        resend::replaced(tx, conversation.id, generation)?;
+    if let conversation::Conversation::Open { generation: before } = conversation.state {
+        match before.cmp(&generation) {
+            Ordering::Less => resend::replaced(tx, conversation.id, generation)?,
+            Ordering::Equal => {}
+            Ordering::Greater => members::was_forgotten(tx, &conversation)?,
+        }
     }
     if state == (conversation::Conversation::Open { generation }) {
         send::seal_queued(tx, conversation.id)?;
