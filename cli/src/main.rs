@@ -353,22 +353,17 @@ struct RefundArgs {
 #[derive(Subcommand)]
 enum QrCommand {
     /// Show a text, or one's own contact code, as a QR code.
-    #[command(after_help = "Example:\n  comptoir qr show\n  comptoir qr show \"hello\" --png hello.png")]
-    Show {
-        text: Option<String>,
-        #[arg(long)]
-        png: Option<PathBuf>,
-        #[arg(long)]
-        svg: Option<PathBuf>,
-        /// Without colours, for a dark terminal.
-        #[arg(long)]
-        plain: bool,
-    },
+    #[command(
+        after_help = "Example:\n  comptoir qr show\n  comptoir qr show \"hello\" --png hello.png\n  comptoir qr show --svg \
+        counter.svg --logo bakery.png"
+    )]
+    Show(pictures::Show),
     /// Write a payment code: for the counter, or with an amount for one payment.
     #[command(
         after_help = "Example:\n  comptoir qr write --scheme pix --account bakery@example.com --name Bakery --city Brasilia \
-        --amount 12.50\n  comptoir qr write --scheme sepa --account BE72000000001616 --name 'Red Cross' --png code.png\n  comptoir qr write --scheme swiss --account CH5204835012345671000 --name Bakery \
-        --street Bahnhofstrasse --house 1 --postcode 8001 --city Zürich --amount 12.50 --svg bill.svg"
+        --amount 12.50\n  comptoir qr write --scheme sepa --account BE72000000001616 --name 'Red Cross' --png code.png\n  \
+        comptoir qr write --scheme swiss --account CH5204835012345671000 --name Bakery --street Bahnhofstrasse --house 1 \
+        --postcode 8001 --city Zürich --amount 12.50 --svg bill.svg"
     )]
     Write(Box<new_codes::NewCode>),
     /// Draw a file, such as a receipt, as codes: several where one is too small.
@@ -444,7 +439,7 @@ async fn run(cli: Cli, out: &Out) -> Result<(), Failure> {
             receipts::prove(out, &home, &order, &question, png.as_deref())
         }
         Command::Receipts => receipts::list(out, &home),
-        Command::Qr(QrCommand::Show { text, png, svg, plain }) => pictures::show(out, &home, text, png, svg, plain),
+        Command::Qr(QrCommand::Show(show)) => pictures::show(out, &home, show),
         Command::Qr(QrCommand::Write(code)) => new_codes::write(out, *code),
         Command::Qr(QrCommand::Split { file, out: dir }) => new_codes::split_file(out, &file, &dir),
         Command::Qr(QrCommand::Join { pictures, out: to }) => new_codes::join(out, &pictures, &to),

@@ -10,7 +10,7 @@ use comptoir_qr::{
 use serde_json::json;
 
 use crate::out::{Failure, Out, plain};
-use crate::pictures::PIXELS_PER_MODULE;
+use crate::pictures::{PIXELS_PER_MODULE, read, save};
 
 /// What stands for a city that nobody named: merchant's codes must name one.
 const NO_CITY: &str = "-";
@@ -219,14 +219,6 @@ fn swiss(code: NewCode, country: String, currency: Currency, amount: Option<Mone
         bill_information: None,
         alternatives: Vec::new(),
     }
-}
-
-fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    std::fs::write(path, bytes).map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage("qr.unreadable", format!("{}: {error}", path.display())))
 }
 
 /// Draws a file as several codes.

@@ -1,8 +1,9 @@
 //! QR codes in a terminal and in pictures.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use comptoir_qr::{Payload, Scanned, Symbol, Terminal, read_picture};
+use clap::Args;
+use comptoir_qr::{Payload, Scanned, Symbol, Terminal, WriteError, read_picture};
 use serde_json::{Value, json};
 
 use crate::out::{Failure, Out, plain};
@@ -15,21 +16,33 @@ pub(crate) const PIXELS_PER_MODULE: u32 = 8;
 const UNREADABLE: &str = "qr.unreadable";
 
 /// A QR code of a text as a PNG file.
-pub(crate) fn write_png(text: &str, path: &std::path::Path) -> Result<(), Failure> {
+pub(crate) fn write_png(text: &str, path: &Path) -> Result<(), Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::failed("qr.write", error);
     let symbol = Symbol::of_text(text).map_err(|error| failed(&error))?;
     let png = symbol.png(PIXELS_PER_MODULE).map_err(|error| failed(&error))?;
-    std::fs::write(path, png).map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))
+    save(path, &png)
 }
 
-pub(crate) fn show(
-    out: &Out,
-    home: &Home,
+#[derive(Args)]
+pub(crate) struct Show {
+    /// One's own contact code without it.
     text: Option<String>,
+    /// Into this file, instead of drawing it here.
+    #[arg(long)]
     png: Option<PathBuf>,
+    /// Into this file, instead of drawing it here.
+    #[arg(long)]
     svg: Option<PathBuf>,
+    /// A picture for the middle of the code, which stays as readable as it has to be. With `--png` or `--svg`.
+    #[arg(long)]
+    logo: Option<PathBuf>,
+    /// Without colours, for a dark terminal.
+    #[arg(long)]
     plain: bool,
-) -> Result<(), Failure> {
+}
+
+pub(crate) fn show(out: &Out, home: &Home, show: Show) -> Result<(), Failure> {
+    let Show { text, png, svg, logo, plain: is_plain } = show;
     let text = match text {
         Some(text) => text,
         None => {
@@ -37,21 +50,37 @@ pub(crate) fn show(
             me.ok_or_else(|| Failure::failed("account.unknown", "no account"))?.link
         }
     };
-    let symbol = Symbol::of_text(&text).map_err(|error| Failure::usage("qr.write", error))?;
+    let refused = |error: WriteError| Failure::usage("qr.write", error);
+    let in_terminal = png.is_none() && svg.is_none();
+    if in_terminal && logo.is_some() {
+        return Err(Failure::usage("qr.write", "a logo needs a picture: name one with --png or --svg"));
+    }
+    let logo = logo.as_deref().map(read).transpose()?;
+    let symbol = if logo.is_some() { Symbol::of_text_for_logo(&text) } else { Symbol::of_text(&text) };
+    let symbol = symbol.map_err(refused)?;
     if let Some(path) = &png {
-        write_png(&text, path)?;
+        let picture = match &logo {
+            Some(logo) => symbol.png_with_logo(PIXELS_PER_MODULE, logo),
+            None => symbol.png(PIXELS_PER_MODULE),
+        };
+        save(path, &picture.map_err(refused)?)?;
     }
     if let Some(path) = &svg {
-        std::fs::write(path, symbol.svg())
-            .map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))?;
+        let picture = logo.as_ref().map_or_else(|| Ok(symbol.svg()), |logo| symbol.svg_with_logo(logo));
+        save(path, picture.map_err(refused)?.as_bytes())?;
     }
-    let drawn = if png.is_none() && svg.is_none() {
-        symbol.terminal(if plain { Terminal::PlainOnDark } else { Terminal::Colour })
-    } else {
-        String::new()
-    };
+    let style = if is_plain { Terminal::PlainOnDark } else { Terminal::Colour };
+    let drawn = if in_terminal { symbol.terminal(style) } else { String::new() };
     out.say(&json!({ "text": text, "version": symbol.version(), "png": png, "svg": svg }), format!("{drawn}{text}"));
     Ok(())
+}
+
+pub(crate) fn save(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    std::fs::write(path, bytes).map_err(|error| Failure::failed("storage.io", format!("{}: {error}", path.display())))
+}
+
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| Failure::usage(UNREADABLE, format!("{}: {error}", path.display())))
 }
 
 /// Reads each file and says at once what is in it: one line for each. Standard output is flushed at every line.

@@ -113,6 +113,29 @@ fn a_shop_in_switzerland_writes_a_bill_with_its_cross() {
 }
 
 #[test]
+fn a_code_with_a_logo_is_read_and_has_the_logo() {
+    // Eight pixels a side: a red frame around white.
+    const LOGO: &str =
+        "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAGElEQVR42mM4YSOCFTEQkPiPBGglQYKrAFQRZFFQ3x2YAAAAAElFTkSuQmCC";
+    let dir = tempfile::tempdir().unwrap();
+    let [logo, png, svg] = ["logo.png", "code.png", "code.svg"].map(|name| dir.path().join(name));
+    fs::write(&logo, data_encoding::BASE64.decode(LOGO.as_bytes()).unwrap()).unwrap();
+    let show = |more: &[&std::ffi::OsStr]| {
+        run(comptoir().args(["qr", "show", "two croissants", "--logo"]).arg(&logo).args(more))
+    };
+    let shown = show(&["--png".as_ref(), png.as_os_str(), "--svg".as_ref(), svg.as_os_str()]);
+    assert_eq!(shown.code, Some(0), "{}", shown.err);
+    let scanned = run(comptoir().args(["--json", "qr", "scan"]).arg(&png)).json();
+    assert_eq!(scanned["codes"][0]["text"], json!("two croissants"));
+    assert!(fs::read_to_string(&svg).unwrap().contains("<image "));
+    let nowhere = show(&[]);
+    assert!(nowhere.code == Some(2) && nowhere.err.contains("--png"), "{}", nowhere.err);
+    fs::copy(&png, &logo).unwrap();
+    let a_code = show(&["--png".as_ref(), png.as_os_str()]);
+    assert!(a_code.code == Some(2), "a logo that is a code: {}", a_code.out);
+}
+
+#[test]
 fn a_file_comes_back_from_pictures_of_its_parts_or_says_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let [file, codes, back] = ["receipt", "codes", "back"].map(|name| dir.path().join(name));
