@@ -1,10 +1,12 @@
 //! Stories of relays and phones that came back from an older copy of themselves.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic like the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use comptoir_client::BubbleState;
-use comptoir_tests::{DAY_MS, MINUTE_MS, Restored, Town, copy_dir};
+use comptoir_tests::tap::Tape;
+use comptoir_tests::{DAY_MS, MINUTE_MS, Person, Restored, Town, copy_dir};
 use comptoir_wire::Request;
 
 #[tokio::test]
@@ -184,11 +186,7 @@ async fn a_phone_that_was_put_back_goes_on_replacing_its_key_packages_after_a_br
     });
     let bob = town.open("bob");
     bob.until("the end of the line", |_| (given.load(Ordering::Relaxed) > 0).then_some(())).await;
-    for _ in 0..3 {
-        bob.client.connect().unwrap();
-        bob.syncs().await;
-        tape.cuts_the_line();
-    }
+    comes_and_goes(&bob, &tape).await;
     assert_eq!(given.load(Ordering::Relaxed), 2, "again after the line broke, and then no more");
     bob.client.connect().unwrap();
     let carol = town.arrives("carol").await;
@@ -221,10 +219,80 @@ async fn a_phone_that_was_put_back_replaces_its_key_packages_once() {
         false
     });
     let bob = town.open("bob");
-    for _ in 0..3 {
-        bob.client.connect().unwrap();
-        bob.syncs().await;
-        tape.cuts_the_line();
-    }
+    comes_and_goes(&bob, &tape).await;
     assert_eq!(given.load(Ordering::Relaxed), 1);
+}
+
+/// Three times, each on a line of its own.
+async fn comes_and_goes(person: &Person, tape: &Tape) {
+    for _ in 0..3 {
+        person.client.connect().unwrap();
+        person.syncs().await;
+        tape.cuts_the_line();
+        person.until("the end of the line", |me| (!me.is_online()).then_some(())).await;
+    }
+}
+
+/// The copy of Bob's phone had begun a conversation and not heard that the relay took it. The phone said something in it.
+#[tokio::test]
+async fn a_phone_that_was_put_back_to_where_it_began_a_conversation_is_read() {
+    let (town, tape) = Town::with_a_tap().await;
+    let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    let opening = Arc::new(AtomicU32::new(0));
+    let times = Arc::clone(&opening);
+    tape.breaks_before(move |_, request| {
+        matches!(request, Request::OpenGeneration { .. }) && times.fetch_add(1, Ordering::Relaxed) == 0
+    });
+    let chat = bob.meets(&alice).await;
+    bob.says(chat, "one").await;
+    bob.until("the end of the line", |_| (opening.load(Ordering::Relaxed) > 0).then_some(())).await;
+    bob.client.shutdown().unwrap();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
+    copy_dir(&folder, &copy);
+    let bob = town.open("bob");
+    bob.says(chat, "two").await;
+    alice.sees(chat, &["you: one", "you: two"]).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+    let bob = town.open("bob");
+    bob.says(chat, "three").await;
+    alice.sees(chat, &["you: one", "you: two", "you: three"]).await;
+}
+
+/// Bob's phone and the relay were copied together and put back together. Neither knows what he said since, and what he would seal with
+/// the keys of before could be opened by nobody.
+#[tokio::test]
+async fn what_is_said_by_a_phone_that_was_put_back_with_its_relay_is_read() {
+    let mut town = Town::new().await;
+    let (alice, bob, chat) = town.two_who_talk("one").await;
+    town.pass(MINUTE_MS);
+    alice.says(chat, "two").await;
+    bob.sees(chat, &["you: one", "you: two"]).await;
+    alice.mine_is(chat, BubbleState::Delivered).await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
+    copy_dir(&folder, &copy);
+    town.copy_relay().await;
+    town.pass(MINUTE_MS);
+    alice.client.connect().unwrap();
+    let bob = town.open("bob");
+    for text in ["three", "four"] {
+        bob.says(chat, text).await;
+    }
+    alice.sees(chat, &["me: one", "me: two", "you: three", "you: four"]).await;
+    alice.syncs().await;
+    bob.syncs().await;
+    bob.client.shutdown().unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    copy_dir(&copy, &folder);
+    town.restore_relay(Restored::Marked).await;
+    alice.client.connect().unwrap();
+    let bob = town.open("bob");
+    for text in ["five", "six"] {
+        bob.says(chat, text).await;
+    }
+    alice.sees(chat, &["me: one", "me: two", "you: three", "you: four", "you: five", "you: six"]).await;
 }

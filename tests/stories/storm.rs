@@ -42,7 +42,22 @@ fn a_hundred_storms_break_no_promise() {
 /// What storms found once, made as small as it goes.
 #[tokio::test]
 async fn what_broke_a_promise_once_breaks_none_any_more() {
-    let storms: [&[Step]; 11] = [
+    let storms: [&[Step]; 12] = [
+        &[
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::Pass { minutes: 1 },
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::Copied { device: 3 },
+            Step::RelayCopied,
+            Step::Say { device: 3, to: 0 },
+            Step::Say { device: 3, to: 0 },
+            Step::Lull,
+            Step::Restored { device: 3 },
+            Step::RelayRestored,
+            Step::Say { device: 3, to: 0 },
+        ],
         &[
             Step::Copied { device: 3 },
             Step::RelayCopied,

@@ -14,6 +14,7 @@
 //!     Lost --> Open: invited
 //!     Open --> Open: invited into a newer generation
 //!     Open --> Lost: removed, or fallen behind
+//!     Opening --> Lost: put back to an older copy
 //! ```
 
 use crate::Refused;
@@ -119,6 +120,10 @@ pub fn step(conversation: Conversation, input: Input) -> Result<Step, Refused> {
         (S::Awaiting { generation }, I::Overdue) => to(S::Lost { generation }, vec![Effect::SealAgain]),
         (_, I::Overdue) => to(conversation, vec![]),
         (S::Open { generation }, I::Removed | I::FellBehind) => to(S::Lost { generation }, vec![Effect::SealAgain]),
+        // Our opening may have been ordered and used, before this store was put back to here.
+        (S::Opening { generation }, I::FellBehind) => {
+            to(S::Lost { generation }, vec![Effect::DropGroup { generation }, Effect::SealAgain])
+        }
         (_, I::Removed | I::FellBehind) => to(conversation, vec![]),
         (_, I::Unreadable { .. }) => to(conversation, vec![]),
         (S::Absent, I::Ordered | I::Stale { .. }) => {
@@ -196,6 +201,13 @@ mod tests {
         assert_eq!(late.next, Conversation::Open { generation: 3 });
         let open = Conversation::Open { generation: 3 };
         assert_eq!(step(open, Input::Overdue).unwrap().next, open, "the alarm rings once too often");
+    }
+
+    #[test]
+    fn an_opening_of_a_store_that_was_put_back_is_nobodys() {
+        let lost = step(Conversation::Opening { generation: 2 }, Input::FellBehind).unwrap();
+        assert_eq!(lost.next, Conversation::Lost { generation: 2 });
+        assert_eq!(lost.effects, [Effect::DropGroup { generation: 2 }, Effect::SealAgain]);
     }
 
     #[test]

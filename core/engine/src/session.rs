@@ -15,7 +15,7 @@ mod padding;
 use comptoir_content::{AccountId, ConversationId, DeviceCertificate, DeviceId, Hash, Signed};
 use openmls::group::{
     GroupId, MlsGroup, MlsGroupCreateConfig, MlsGroupJoinConfig, PURE_CIPHERTEXT_WIRE_FORMAT_POLICY,
-    PastEpochDeletionPolicy, StagedCommit, StagedWelcome,
+    PastEpochDeletionPolicy, StagedCommit, StagedWelcome, WelcomeError,
 };
 use openmls::prelude::tls_codec::Deserialize as _;
 use openmls::prelude::{
@@ -124,17 +124,28 @@ fn join_config() -> MlsGroupJoinConfig {
 
 const OPENING: &str = "opening an invitation";
 
-/// Opens an invitation, which uses up its key package; a group of the same name may be there.
-fn invitation<P: OpenMlsProvider>(provider: &P, welcome: &[u8]) -> Result<StagedWelcome, SessionError> {
+/// Opens an invitation, which uses up its key package: `None` when that is not here. A group of its name may be here only if it is
+/// looked at `beside` that one, and not joined.
+fn invitation<P: OpenMlsProvider>(
+    provider: &P,
+    welcome: &[u8],
+    beside: bool,
+) -> Result<Option<StagedWelcome>, SessionError> {
     let message = MlsMessageIn::tls_deserialize_exact(welcome).map_err(|error| unreadable(OPENING)(&error))?;
     let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
         return Err(SessionError::Unreadable { doing: OPENING, reason: "another kind of message".to_owned() });
     };
     // Leaves live as long as their devices do: the account logs say which those are, and not the dates of the key
     // packages that they came in with.
-    StagedWelcome::build_from_welcome(provider, &join_config(), welcome)
-        .and_then(|join| join.replace_old_group().skip_lifetime_validation().build())
-        .map_err(|error| unreadable(OPENING)(&error))
+    let staged = StagedWelcome::build_from_welcome(provider, &join_config(), welcome).and_then(|join| {
+        let join = if beside { join.replace_old_group() } else { join };
+        join.skip_lifetime_validation().build()
+    });
+    match staged {
+        Ok(staged) => Ok(Some(staged)),
+        Err(WelcomeError::NoMatchingKeyPackage) => Ok(None),
+        Err(error) => Err(unreadable(OPENING)(&error)),
+    }
 }
 
 /// What the invitation is into, and who sent it, after every member of its tree was checked.
@@ -228,7 +239,8 @@ impl Group {
         welcome: &[u8],
         find: &dyn Fn(AccountId) -> Option<Account>,
     ) -> Result<(Self, Member), SessionError> {
-        let staged = invitation(provider, welcome)?;
+        let staged =
+            invitation(provider, welcome, false)?.ok_or_else(|| unreadable(OPENING)(&"no such key package"))?;
         let (conversation, generation, inviter) = check_invitation(&staged, me, find)?;
         let mls = staged.into_group(provider).map_err(|error| store("joining a group")(&error))?;
         Ok((Self { mls, conversation, generation }, inviter))
@@ -247,10 +259,8 @@ impl Group {
         welcome: &[u8],
         find: &dyn Fn(AccountId) -> Option<Account>,
     ) -> Result<bool, SessionError> {
-        let staged = match invitation(provider, welcome) {
-            Ok(staged) => staged,
-            Err(SessionError::Unreadable { .. }) => return Ok(false),
-            Err(error) => return Err(error),
+        let Some(staged) = invitation(provider, welcome, true)? else {
+            return Ok(false);
         };
         let (conversation, generation, _) = check_invitation(&staged, me, find)?;
         if (conversation, generation) != (self.conversation, self.generation) {

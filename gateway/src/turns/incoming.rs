@@ -137,8 +137,9 @@ fn order_placed(
     placed: &OrderPlaced,
 ) -> Result<(), TurnError> {
     let Some((signed, product)) = till::invoice(tx.sql(), placed.invoice_hash)? else {
-        // Told and not kept: a till whose books were put back from an old copy may have sold it.
-        return tell_refusal(tx, till, message, refusal(message, placed, &Refused::InvoiceSignature));
+        // A till whose books were put back from an old copy may have sold it, and been paid.
+        let refusal = refusal(message, placed, &Refused::InvoiceSignature);
+        return answer(tx, till, message, &refusal, AnswerBody::Checking);
     };
     let verified = signed.verify()?;
     // The same payment or order under another invoice counts as well: their names are unique in the whole shop.
@@ -236,20 +237,32 @@ fn refusal(message: &Incoming, placed: &OrderPlaced, refused: &Refused) -> Refus
     }
 }
 
-fn tell_refusal(tx: &mut Tx<'_>, till: &Till, message: &Incoming, refusal: Refusal) -> Result<(), TurnError> {
+fn tell_refusal(tx: &mut Tx<'_>, till: &Till, message: &Incoming, mut refusal: Refusal) -> Result<(), TurnError> {
+    let reason = std::mem::take(&mut refusal.reason);
+    answer(tx, till, message, &refusal, AnswerBody::NotPaid(NotPaid { reason, words: String::new() }))
+}
+
+/// Says something about an attempt that does not stand in the books as one.
+fn answer(
+    tx: &mut Tx<'_>,
+    till: &Till,
+    message: &Incoming,
+    about: &Refusal,
+    body: AnswerBody,
+) -> Result<(), TurnError> {
     let answer = PaymentAnswer {
         merchant: till.account.id,
         term: till.term,
         live: till.live,
-        payer_key: refusal.payer_key,
-        invoice_hash: refusal.invoice_hash,
-        order: refusal.order,
-        payment: refusal.payment,
-        attempt: refusal.attempt,
+        payer_key: about.payer_key,
+        invoice_hash: about.invoice_hash,
+        order: about.order,
+        payment: about.payment,
+        attempt: about.attempt,
         issued_at: till.issued_at(tx.now),
-        body: AnswerBody::NotPaid(NotPaid { reason: refusal.reason, words: String::new() }),
+        body,
     };
-    let basis = Some(Basis::Order(refusal.order));
+    let basis = Some(Basis::Order(about.order));
     tx.say(message.conversation, Body::PaymentAnswer(Signed::sign(&answer, &till.key)), basis).map(drop)
 }
 

@@ -112,7 +112,13 @@ impl Actor {
                 self.envelopes_max = accepted.clamp(1, wire::limits::ENVELOPES_PER_FRAME_MAX);
                 self.in_flight.clear();
                 self.asked.clear();
-                self.report("connecting", |actor| actor.turn(|tx| account::connected(tx, &welcome)));
+                if let Err(error) = self.turn(|tx| account::connected(tx, &welcome)) {
+                    // What it had to say may change everything that is sent after it. It says it again on the next line.
+                    tracing::error!(%error, "connecting");
+                    self.connection = Connection::Offline;
+                    self.deaf = true;
+                    self.tell_link(Command::Redial);
+                }
             }
             // Something before it could not be stored: it comes again.
             News::CaughtUp if self.deaf => {}

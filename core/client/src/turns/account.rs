@@ -180,6 +180,9 @@ pub(crate) fn connected(tx: &mut Tx<'_>, welcome: &wire::Welcome) -> Result<(), 
         tx.set_kv("relay.incarnation", &welcome.incarnation.0)?;
         tx.set_kv_u64("relay.seq", welcome.acked_seq)?;
     }
+    if other_life && incarnation.is_some() {
+        super::members::begin_anew_when_spoken_in(tx)?;
+    }
     if other_life && incarnation.is_some() && welcome.lost_since_ms > 0 {
         let by_relay = |ms: u64| Timestamp(i64::try_from(ms).unwrap_or(i64::MAX));
         super::resend::lost_since(tx, by_relay(welcome.lost_since_ms), by_relay(welcome.server_time_ms))?;
@@ -229,7 +232,8 @@ fn are_key_packages_old(tx: &Tx<'_>) -> Result<bool, TurnError> {
 /// who gives some because the last ones are old: the copy may be older than it knows.
 pub(crate) fn key_packages(tx: &mut Tx<'_>) -> Result<wire::Request, TurnError> {
     let me = tx.me()?;
-    let are_lost = tx.kv_u64("key_packages.lost")? > 0 || are_key_packages_old(tx)?;
+    let are_renewed = tx.kv("key_packages.made_at")?.is_some() && are_key_packages_old(tx)?;
+    let are_lost = tx.kv_u64("key_packages.lost")? > 0 || are_renewed;
     let count = if are_lost { wire::limits::KEY_PACKAGES_MAX } else { KEY_PACKAGES_WANTED as usize };
     let packages = (0..count).map(|_| make_key_package(&tx.mls, &me, false)).collect::<Result<Vec<_>, _>>()?;
     let last_resort = Some(make_key_package(&tx.mls, &me, true)?);

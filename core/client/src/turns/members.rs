@@ -176,6 +176,7 @@ fn open(
                 let (group, change) = Group::create(&tx.mls, &me, conversation.uid, generation, invitees)?;
                 queue_change(tx, conversation, "open", &group, change, &[], &invited)?;
                 tx.keep_group(group);
+                super::resend::replaced(tx, conversation.id, generation)?;
             }
             conversation::Effect::DropGroup { generation } => drop_group(tx, conversation.uid, generation)?,
             conversation::Effect::SealAgain => unseal_all(tx, conversation.id)?,
@@ -245,9 +246,9 @@ pub(crate) fn unseal_all(tx: &mut Tx<'_>, conversation: i64) -> Result<(), TurnE
 /// Envelopes that wait so long for something before them wait in vain: ten minutes, in milliseconds.
 const EARLY_PATIENCE_MS: i64 = 600_000;
 
-/// Envelopes of an open conversation that wait for their epoch or their invitation.
+/// Envelopes of a conversation that wait for their epoch or their invitation.
 const EARLY: &str = "held JOIN conversation ON conversation.uid = held.conversation
-     WHERE held.reason = 'early' AND conversation.state = 'open' AND held.generation >= conversation.generation";
+     WHERE held.reason = 'early' AND conversation.state IN ('open', 'lost') AND held.generation >= conversation.generation";
 
 /// When the oldest of them will have waited in vain.
 pub(crate) fn catch_up_alarm() -> String {
@@ -275,11 +276,24 @@ pub(crate) fn catch_up(tx: &mut Tx<'_>) -> Result<(), TurnError> {
 
 /// The groups of this store have gone on without it: each of its conversations begins another generation.
 pub(crate) fn begin_anew(tx: &mut Tx<'_>) -> Result<(), TurnError> {
-    let open: Vec<i64> = {
-        let mut select = tx.sql.prepare_cached("SELECT id FROM conversation WHERE state = 'open'")?;
-        select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?
-    };
-    open.into_iter().try_for_each(|id| fell_behind(tx, id))
+    begun(tx)?.into_iter().try_for_each(|id| fell_behind(tx, id))
+}
+
+/// Conversations with a group that this device seals in.
+fn begun(tx: &Tx<'_>) -> Result<Vec<i64>, TurnError> {
+    let mut select = tx.sql.prepare_cached("SELECT id FROM conversation WHERE state IN ('open', 'opening')")?;
+    Ok(select.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// The relay was put back to an older copy, so it could not say whether this store was as well, and what this device said by which
+/// the relay would know. Nothing is sealed with ratchets that may have been used: whoever speaks next in a conversation begins
+/// another generation of it.
+pub(crate) fn begin_anew_when_spoken_in(tx: &mut Tx<'_>) -> Result<(), TurnError> {
+    for id in begun(tx)? {
+        let row = tx.conversation_by_id(id)?;
+        moved(tx, &row, conversation::Input::FellBehind)?;
+    }
+    Ok(())
 }
 
 /// This device will not catch up by waiting: another generation. Something silent is said in it, so that it begins also
@@ -292,13 +306,13 @@ pub(crate) fn fell_behind(tx: &mut Tx<'_>, conversation: i64) -> Result<(), Turn
 }
 
 /// A member invited this device to where the conversation was long ago, or had not begun: that member was put back to an older copy,
-/// and the relay as well, which would have told it so. Another generation finds them, and says again what they may not have.
+/// and the relay as well, which would have told it so. Another generation finds them.
 pub(super) fn was_forgotten(tx: &mut Tx<'_>, conversation: &ConversationRow) -> Result<(), TurnError> {
-    let Conversation::Open { generation } = conversation.state else {
-        return Ok(());
-    };
-    fell_behind(tx, conversation.id)?;
-    super::resend::replaced(tx, conversation.id, generation.saturating_add(1))
+    match conversation.state {
+        Conversation::Open { .. } | Conversation::Lost { .. } => fell_behind(tx, conversation.id),
+        // Another generation is on its way.
+        Conversation::Absent | Conversation::Opening { .. } | Conversation::Awaiting { .. } => Ok(()),
+    }
 }
 
 /// What an answer of the relay or an invitation did to the conversation.

@@ -144,7 +144,9 @@ fn join(tx: &mut Tx<'_>, arrived: &Arrived) -> Result<(), TurnError> {
         _ => members::moved(tx, &conversation, conversation::Input::Joined { generation })?,
     };
     renewal::renewed(tx, conversation.id)?;
-    if let conversation::Conversation::Open { generation: before } = conversation.state {
+    if let conversation::Conversation::Open { generation: before }
+    | conversation::Conversation::Lost { generation: before } = conversation.state
+    {
         match before.cmp(&generation) {
             Ordering::Less => resend::replaced(tx, conversation.id, generation)?,
             Ordering::Equal => {}

@@ -20,8 +20,8 @@ const KEPT_MS: i64 = 30 * 24 * 3_600_000;
 /// ever.
 const AGAIN_MAX: u32 = 500;
 
-/// Others replaced the generation that this device spoke in. What it said there and nobody has confirmed is said again in
-/// the new one: by a shop only as long as it may still say it.
+/// The generation that this device spoke in is replaced, by itself or by others. What it said there and nobody has confirmed is said
+/// again in the new one: by a shop only as long as it may still say it.
 pub(crate) fn replaced(tx: &mut Tx<'_>, conversation: i64, generation: u32) -> Result<(), TurnError> {
     let kept_ms = match tx.own_kind()? {
         AccountKind::Person => KEPT_MS,
@@ -32,6 +32,7 @@ pub(crate) fn replaced(tx: &mut Tx<'_>, conversation: i64, generation: u32) -> R
             "SELECT id, content, text FROM (
                  SELECT id, content, text FROM message
                  WHERE id >= ?1 AND id < ?2 AND mine = 1 AND state = 'sent' AND accepted_at >= ?3
+                     AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)
                  ORDER BY id DESC LIMIT ?4) ORDER BY id",
         )?;
         let range = params![conversation << 36, (conversation + 1) << 36, tx.now.plus_ms(-kept_ms).0, AGAIN_MAX];
@@ -62,8 +63,9 @@ pub(crate) fn lost_since(tx: &mut Tx<'_>, since: Timestamp, relay_now: Timestamp
     }
     // An invitation that was lost is known to nobody but who sent it: there the conversation begins another generation.
     let invited: Vec<i64> = {
-        let mut select =
-            tx.sql.prepare_cached("SELECT id FROM conversation WHERE invited_at >= ?1 AND state = 'open'")?;
+        let mut select = tx
+            .sql
+            .prepare_cached("SELECT id FROM conversation WHERE invited_at >= ?1 AND state IN ('open', 'lost')")?;
         select.query_map([since], |row| row.get(0))?.collect::<Result<_, _>>()?
     };
     for conversation in invited {
