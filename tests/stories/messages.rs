@@ -162,8 +162,10 @@ async fn a_relay_that_lost_its_memory_is_told_again() {
     town.stop_relay().await;
     std::fs::remove_dir_all(town.relay_dir()).unwrap();
     town.start_relay().await;
-    alice.client.connect().unwrap();
+    // Whom it does not know yet nobody can invite: that is tried again later.
     bob.client.connect().unwrap();
+    bob.syncs().await;
+    alice.client.connect().unwrap();
     alice.says(chat, "after").await;
     bob.sees(chat, &["you: before", "you: after"]).await;
     bob.says(chat, "still here").await;

@@ -200,6 +200,7 @@ async fn a_phone_that_was_put_back_goes_on_replacing_its_key_packages_after_a_br
 async fn a_phone_that_was_put_back_replaces_its_key_packages_once() {
     let (town, tape) = Town::with_a_tap().await;
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    alice.syncs().await;
     bob.syncs().await;
     bob.client.shutdown().unwrap();
     let (folder, copy) = (town.dir.path().join("bob"), town.dir.path().join("bob-copy"));
@@ -238,6 +239,7 @@ async fn comes_and_goes(person: &Person, tape: &Tape) {
 async fn a_phone_that_was_put_back_to_where_it_began_a_conversation_is_read() {
     let (town, tape) = Town::with_a_tap().await;
     let (alice, bob) = (town.arrives("alice").await, town.arrives("bob").await);
+    alice.syncs().await;
     let opening = Arc::new(AtomicU32::new(0));
     let times = Arc::clone(&opening);
     tape.breaks_before(move |_, request| {
